@@ -1,0 +1,1 @@
+"""labkit: learn to watch machine-learning models in production, on real servers."""

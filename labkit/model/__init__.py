@@ -1,0 +1,1 @@
+"""The served model: its data, its training, its versions on disk, and its HTTP service."""

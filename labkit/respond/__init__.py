@@ -1,0 +1,1 @@
+"""What answers an alert: a local inbox for messages, and the retrainer."""

@@ -1,0 +1,1 @@
+"""Traffic and faults whose truth is known."""

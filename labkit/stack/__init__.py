@@ -1,0 +1,1 @@
+"""The servers: lab time, rendered configuration, processes, and clients for their APIs."""
