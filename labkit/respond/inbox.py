@@ -1,0 +1,189 @@
+"""The inbox: a local Slack, PagerDuty and mail server in one small process, which lists what they received."""
+
+import hmac
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import click
+import uvicorn
+from fastapi import FastAPI, Header, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from labkit.errors import InputError
+from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret
+from labkit.observe.logs import configure_logging, get_logger
+from labkit.observe.metrics import exposition
+from labkit.respond.bodies import read_json
+from labkit.respond.formats import read_mail, read_pagerduty, read_slack
+from labkit.respond.mailbox import CHANNELS, MAX_CHARACTERS, Draft, Mailbox
+from labkit.respond.mailserver import serve_mail
+from labkit.respond.page import CONTENT_SECURITY_POLICY, inbox_page
+
+__all__ = ["Inbox", "Secrets", "create_app", "main"]
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What senders must know: the last part of the Slack URL, PagerDuty's routing key, the mail password, a token."""
+
+    slack_token: str
+    pagerduty_key: str
+    smtp_password: str
+    heartbeat_token: str
+
+
+class Inbox:
+    """The mailbox with its counters; every channel delivers through it."""
+
+    def __init__(self) -> None:
+        self.mailbox = Mailbox()
+        self.registry = CollectorRegistry()
+        self._received = Counter("inbox_messages", "Messages received", ["channel"], registry=self.registry)
+        self._rejected = Counter("inbox_rejected", "Messages refused", ["channel"], registry=self.registry)
+        self._heartbeat = Gauge(
+            "inbox_heartbeat_timestamp_seconds", "When the Watchdog last called, 0 before", registry=self.registry
+        )
+        for channel in (*CHANNELS, "heartbeat"):
+            self._rejected.labels(channel)
+        for channel in CHANNELS:
+            self._received.labels(channel)
+
+    def receive(self, draft: Draft) -> None:
+        """Keep a message and count it."""
+        message = self.mailbox.add(draft)
+        self._received.labels(draft.channel).inc()
+        _log.info("message_received", channel=draft.channel, status=draft.status, alertnames=message.alertnames)
+
+    def refuse(self, channel: str) -> None:
+        """Count a message that was not accepted."""
+        self._rejected.labels(channel).inc()
+        _log.warning("message_refused", channel=channel)
+
+    def heartbeat(self) -> None:
+        """Note that the Watchdog called."""
+        self._heartbeat.set_to_current_time()
+
+
+def create_app(secrets: Secrets, smtp_port: int, inbox: Inbox | None = None) -> FastAPI:
+    """Return the application; while it runs it serves SMTP on ``smtp_port`` too."""
+    inbox = inbox or Inbox()
+
+    @asynccontextmanager
+    async def lifespan(_app):
+        async with serve_mail(
+            smtp_port,
+            secrets.smtp_password,
+            on_mail=lambda content: inbox.receive(read_mail(content)),
+            on_refused=lambda: inbox.refuse("email"),
+        ):
+            yield
+
+    app = FastAPI(title="labkit inbox", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(LoopbackGuard)
+    _add_channels(app, inbox, secrets)
+    _add_views(app, inbox)
+    return app
+
+
+def _add_channels(app: FastAPI, inbox: Inbox, secrets: Secrets) -> None:
+    @app.post("/slack/{token}")
+    async def slack(token: str, request: Request) -> Response:
+        if not _same(token, secrets.slack_token):
+            inbox.refuse("slack")
+            raise HTTPException(401, "the token in the URL is wrong")
+        await _deliver(inbox, "slack", request, read_slack)
+        return PlainTextResponse("ok")  # Alertmanager takes any other answer of Slack for a failure
+
+    @app.post("/v2/enqueue")
+    async def pagerduty(request: Request) -> Response:
+        def read(event: Any) -> Draft:
+            if not isinstance(event, dict) or not _same(event.get("routing_key"), secrets.pagerduty_key):
+                raise HTTPException(401, "the routing key is wrong")
+            return read_pagerduty(event)
+
+        event = await _deliver(inbox, "pagerduty", request, read)
+        answer = {"status": "success", "message": "Event processed", "dedup_key": event.get("dedup_key")}
+        return JSONResponse(answer, status_code=202)
+
+    @app.post("/heartbeat")
+    async def heartbeat(authorization: Annotated[str | None, Header()] = None) -> dict[str, str]:
+        if not bearer_matches(authorization, secrets.heartbeat_token):
+            inbox.refuse("heartbeat")
+            raise HTTPException(401, "the bearer token is wrong or missing", {"WWW-Authenticate": "Bearer"})
+        inbox.heartbeat()
+        return {"status": "ok"}
+
+
+def _add_views(app: FastAPI, inbox: Inbox) -> None:
+    @app.get("/messages")
+    async def messages(
+        channel: Literal["slack", "email", "pagerduty"] | None = None,
+        limit: Annotated[int | None, Query(ge=0)] = None,
+    ) -> list[dict[str, Any]]:
+        return [message.to_dict() for message in inbox.mailbox.messages(channel, limit)]
+
+    @app.delete("/messages")
+    async def clear() -> dict[str, str]:
+        inbox.mailbox.clear()
+        return {"status": "ok"}
+
+    @app.get("/")
+    async def page() -> Response:
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
+        return HTMLResponse(inbox_page(inbox.mailbox.messages()), headers=headers)
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        body, content_type = exposition(inbox.registry, request.headers.get("accept"))
+        return Response(body, headers={"Content-Type": content_type})
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+
+async def _deliver(inbox: Inbox, channel: str, request: Request, read: Callable[[Any], Draft]) -> Any:
+    """Put a request's message into the mailbox and return its JSON; a message that cannot be read is counted."""
+    try:
+        payload = await read_json(request, MAX_CHARACTERS)
+        inbox.receive(read(payload))
+    except InputError as error:
+        inbox.refuse(channel)
+        raise HTTPException(400, str(error)) from error
+    except HTTPException:
+        inbox.refuse(channel)
+        raise
+    return payload
+
+
+def _same(given: Any, expected: str) -> bool:
+    return isinstance(given, str) and hmac.compare_digest(given.encode(errors="replace"), expected.encode())
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--port", type=int, required=True)
+@click.option("--smtp-port", type=int, required=True)
+@click.option("--slack-token-file", type=_FILE, required=True)
+@click.option("--pagerduty-key-file", type=_FILE, required=True)
+@click.option("--smtp-password-file", type=_FILE, required=True)
+@click.option("--heartbeat-token-file", type=_FILE, required=True)
+def main(port: int, smtp_port: int, **files: Path) -> None:
+    """Receive Slack, PagerDuty and e-mail on loopback, and list what came."""
+    configure_logging("inbox")
+    secrets = Secrets(**{name.removesuffix("_file"): read_secret(path) for name, path in files.items()})
+    app = create_app(secrets, smtp_port)
+    # No access log: the path of a Slack URL is its secret.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+
+
+if __name__ == "__main__":
+    main()
