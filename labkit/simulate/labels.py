@@ -1,0 +1,46 @@
+"""True labels on their way: they come minutes after the prediction, and again when the service was away."""
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["LabelQueue", "PendingLabels"]
+
+# Real seconds: a service needs a few to start again, at any speed of the lab.
+_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
+
+
+class PendingLabels(NamedTuple):
+    """The labels of one request, due at a time of the caller's clock, after so many attempts in vain."""
+
+    due_at: float
+    request_id: str
+    labels: list[str]
+    attempts: int = 0
+
+
+class LabelQueue:
+    """Labels in the order in which they are due."""
+
+    def __init__(self) -> None:
+        self._heap: list[PendingLabels] = []
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, pending: PendingLabels) -> None:
+        """Keep labels until they are due."""
+        heapq.heappush(self._heap, pending)
+
+    def due(self, now: float) -> Iterator[PendingLabels]:
+        """Take out and yield all labels that are due at ``now``."""
+        while self._heap and self._heap[0].due_at <= now:
+            yield heapq.heappop(self._heap)
+
+    def retry(self, pending: PendingLabels, now: float) -> bool:
+        """Keep labels for another attempt, later each time; returns False when there were enough."""
+        if pending.attempts >= len(_RETRY_SECONDS):
+            return False
+        due_at = now + _RETRY_SECONDS[pending.attempts]
+        self.add(pending._replace(due_at=due_at, attempts=pending.attempts + 1))
+        return True
