@@ -1,0 +1,128 @@
+"""The retrainer as a process: Alertmanager's webhook in, runs out."""
+
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import uvicorn
+from fastapi import FastAPI, Header, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from labkit.clock import Clock
+from labkit.errors import InputError
+from labkit.model.iris import SCHEMA
+from labkit.model.registry import ModelRegistry
+from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret
+from labkit.observe.logs import configure_logging
+from labkit.observe.metrics import exposition
+from labkit.observe.store import PredictionStore
+from labkit.respond.audit import Audit
+from labkit.respond.bodies import read_json
+from labkit.respond.policy import Policy
+from labkit.respond.retrainer import Retrainer
+from labkit.respond.serving import ModelService
+from labkit.respond.steps import Parts
+from labkit.respond.webhook import read_notification
+
+__all__ = ["create_app", "main"]
+
+_MAX_BYTES = 1024 * 1024
+
+
+def create_app(retrainer: Retrainer, parts: Parts, token: str) -> FastAPI:
+    """Return the application; the retrainer works while it runs. ``token`` is the webhook's bearer token."""
+
+    @asynccontextmanager
+    async def lifespan(_app):
+        with retrainer:
+            yield
+
+    app = FastAPI(title="labkit retrainer", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(LoopbackGuard)
+
+    @app.post("/alerts", status_code=202)
+    async def alerts(request: Request, authorization: Annotated[str | None, Header()] = None) -> dict[str, Any]:
+        if not bearer_matches(authorization, token):
+            raise HTTPException(401, "the bearer token is wrong or missing", {"WWW-Authenticate": "Bearer"})
+        try:
+            notification = read_notification(await read_json(request, _MAX_BYTES), parts.model_name)
+        except InputError as error:
+            raise HTTPException(400, str(error)) from error
+        if notification is None:
+            return {"outcome": "ignored", "run_id": None, "reason": f"no alert about {parts.model_name} fires"}
+        return asdict(retrainer.submit(notification))
+
+    @app.get("/runs")
+    async def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
+        return parts.audit.runs(limit)
+
+    @app.get("/runs/{run_id}")
+    async def run(run_id: int) -> dict[str, Any]:
+        if (found := parts.audit.run(run_id)) is None:
+            raise HTTPException(404, f"there is no run {run_id}")
+        return found
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        body, content_type = exposition(retrainer.metrics, request.headers.get("accept"))
+        retrainer.count_interrupted()
+        return Response(body, headers={"Content-Type": content_type})
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+@contextmanager
+def _parts(options: dict[str, Any]) -> Iterator[Parts]:
+    clock = Clock(options["speed"])
+    audit = Audit(options["audit"])
+    service = ModelService(options["model_url"], read_secret(options["reload_token_file"]))
+    try:
+        yield Parts(
+            model_name=options["model_name"],
+            schema=SCHEMA,
+            registry=ModelRegistry(options["registry"]),
+            open_store=partial(PredictionStore, options["store"], SCHEMA.feature_names, clock=clock, read_only=True),
+            service=service,
+            audit=audit,
+            clock=clock,
+            policy=Policy(),
+        )
+    finally:
+        service.close()
+        audit.close()
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--port", type=int, required=True)
+@click.option("--registry", type=_PATH, required=True)
+@click.option("--store", type=_PATH, required=True, help="The model service's predictions.db, read only.")
+@click.option("--audit", type=_PATH, required=True, help="The database of runs and steps.")
+@click.option("--model-url", required=True)
+@click.option("--token-file", type=_PATH, required=True, help="What Alertmanager has to show.")
+@click.option("--reload-token-file", type=_PATH, required=True, help="What the model service wants to see.")
+@click.option("--off-switch", type=_PATH, required=True, help="While this file exists nothing is retrained.")
+@click.option("--model-name", default="iris-classifier", show_default=True)
+@click.option("--speed", type=float, default=60, show_default=True)
+def main(**options) -> None:
+    """Answer alerts that ask for retraining, on loopback."""
+    configure_logging("retrainer")
+    with _parts(options) as parts:
+        retrainer = Retrainer(parts, options["off_switch"])
+        app = create_app(retrainer, parts, read_secret(options["token_file"]))
+        port = options["port"]
+        uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+
+
+if __name__ == "__main__":
+    main()
