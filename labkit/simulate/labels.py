@@ -6,17 +6,18 @@ from typing import NamedTuple
 
 __all__ = ["LabelQueue", "PendingLabels"]
 
-# Real seconds: a service needs a few to start again, at any speed of the lab.
-_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
+# Real time: a service needs a few seconds to start again, at any speed of the lab.
+_RETRY_SECONDS = 1.0
+_MAX_RETRIES = 15
 
 
 class PendingLabels(NamedTuple):
-    """The labels of one request, due at a time of the caller's clock, after so many attempts in vain."""
+    """The labels of one request, due at a time of the caller's clock, and how often they were tried again."""
 
     due_at: float
     request_id: str
     labels: list[str]
-    attempts: int = 0
+    retries: int = 0
 
 
 class LabelQueue:
@@ -38,9 +39,8 @@ class LabelQueue:
             yield heapq.heappop(self._heap)
 
     def retry(self, pending: PendingLabels, now: float) -> bool:
-        """Keep labels for another attempt, later each time; returns False when there were enough."""
-        if pending.attempts >= len(_RETRY_SECONDS):
+        """Keep labels for another attempt, a second later; returns False when there were enough."""
+        if pending.retries >= _MAX_RETRIES:
             return False
-        due_at = now + _RETRY_SECONDS[pending.attempts]
-        self.add(pending._replace(due_at=due_at, attempts=pending.attempts + 1))
+        self.add(pending._replace(due_at=now + _RETRY_SECONDS, retries=pending.retries + 1))
         return True

@@ -10,8 +10,7 @@ __all__ = ["Slowness"]
 
 _log = get_logger(__name__)
 
-# Said again this often: a service that has restarted knows of no fault.
-_REPEAT_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
 
 
 class Slowness:
@@ -27,8 +26,12 @@ class Slowness:
         """Ask for this latency from now on."""
         if latency_seconds != self._wanted:
             self._wanted = latency_seconds
-            self._settled = False
-            self._changed.set()
+            self.say_again()
+
+    def say_again(self) -> None:
+        """Repeat what is wanted: a service that has restarted knows of no fault."""
+        self._settled = False
+        self._changed.set()
 
     async def run(self) -> None:
         """Follow ``want`` until cancelled."""
@@ -37,19 +40,18 @@ class Slowness:
             if not self._settled:
                 await self._say()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _REPEAT_SECONDS)
+                await asyncio.wait_for(self._changed.wait(), _RETRY_SECONDS)
 
     async def lift(self) -> None:
         """End the fault, if there may be one; a service that is gone or hangs is not waited for."""
         if self._wanted:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._client.delay(0.0), _REPEAT_SECONDS)
+                await asyncio.wait_for(self._client.delay(0.0), _RETRY_SECONDS)
 
     async def _say(self) -> None:
-        wanted = self._wanted
-        outcome = await self._client.delay(wanted)
-        if wanted != self._wanted:
-            return
+        self._settled = True  # unless somebody wants something else meanwhile
+        outcome = await self._client.delay(self._wanted)
         if outcome == "refused":
-            _log.error("service refused the fault", latency_seconds=wanted, remedy="compare both reload token files")
-        self._settled = outcome == "refused" or (outcome == "answered" and not wanted)
+            _log.error("service refused the fault", remedy="give it and the traffic the same reload token file")
+        if outcome == "failed":
+            self._settled = False

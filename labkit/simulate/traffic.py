@@ -4,7 +4,6 @@ Run it with ``python -m labkit.simulate.traffic``; it does what the control file
 """
 
 import asyncio
-import logging
 import signal
 import time
 from collections.abc import Coroutine
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+import numpy as np
 
 from labkit.clock import Clock
 from labkit.errors import InputError
@@ -63,6 +63,8 @@ class Traffic:
 
     async def run(self) -> None:
         """Follow the control file, send what is due, report; requests in flight get a second to end."""
+        # The first rows load scikit-learn, which takes a second: now, and not while requests are due.
+        self._scenario.batch(1, None, np.random.default_rng())
         async with asyncio.TaskGroup() as group:  # an error that nobody foresaw ends the process, loudly
             slowness = group.create_task(self._slowness.run())
             while not self._stopping:
@@ -158,9 +160,14 @@ class Traffic:
         return self._control.rate * (self._scenario.rate_factor if self._fault_is_on() else 1.0)
 
     def _note_reachable(self, reachable: bool) -> None:
-        if reachable != self._reachable:
-            self._reachable = reachable
-            _log.warning("model service answers again" if reachable else "model service does not answer")
+        if reachable == self._reachable:
+            return
+        self._reachable = reachable
+        if reachable:
+            _log.info("model service answers again")
+            self._slowness.say_again()
+        else:
+            _log.warning("model service does not answer")
 
     def _report(self, now: float) -> None:
         self._report_at = now + _REPORT_SECONDS
@@ -195,7 +202,6 @@ async def _run_until_signal(traffic: Traffic, client: ModelClient) -> None:
 def main(model_url: str, control: Path, status: Path, reload_token_file: Path, speed: float) -> None:
     """Send traffic to a model service until SIGTERM."""
     configure_logging("traffic")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every request
     client = ModelClient(model_url, read_secret(reload_token_file))
     asyncio.run(_run_until_signal(Traffic(client, control, status, Clock(speed)), client))
 

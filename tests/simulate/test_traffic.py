@@ -1,0 +1,196 @@
+"""Traffic over a real socket: what a server sees of it, and what the status says of it."""
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from labkit.errors import InputError
+from labkit.simulate.control import Control
+from labkit.simulate.plan import Plan
+from labkit.simulate.scenarios import scenario
+
+
+def planned(seed, n, name="steady", since_onset=0.0):
+    plan = Plan(seed)
+    return [plan.next(scenario(name), since_onset) for _ in range(n)]
+
+
+def test_requests_reach_the_server_as_a_poisson_process(model, traffic):
+    traffic.obey(rate=100, running=True)
+    traffic.wait(lambda status: status.sent >= 250, "250 requests")
+
+    gaps = [later - earlier for (earlier, *_), (later, *_) in pairwise(model.predicted)]
+
+    assert stats.kstest(gaps, stats.expon(scale=1 / 100).cdf).pvalue > 0.001
+
+
+def test_the_seed_says_which_rows_are_sent(model, traffic):
+    traffic.obey(rate=100, seed=3, running=True)
+    traffic.wait(lambda status: status.sent >= 60, "60 requests")
+
+    # Two requests may overtake each other on their way, hence the sets.
+    sent = {body for _, _, body in model.predicted[:60]}
+
+    assert {request.body for request in planned(3, 50)} <= sent <= {request.body for request in planned(3, 70)}
+
+
+def test_a_slow_server_does_not_slow_the_arrivals(model, traffic):
+    model.predict_seconds = 2.0
+
+    traffic.obey(rate=100, running=True)
+    status = traffic.wait(lambda status: status.sent >= 80, "80 requests")
+
+    assert status.answered == 0
+    assert status.in_flight >= status.sent
+    assert status.achieved_rate == pytest.approx(100, rel=0.4)
+    assert status.late_seconds_p99 < 0.5
+
+
+def test_labels_tell_the_truth_minutes_after_the_answer(model, traffic):
+    traffic.obey(rate=40, seed=5, running=True)
+    traffic.wait(lambda status: status.labels_sent >= 40, "40 labelled requests")
+
+    bodies = {request_id: body for _, request_id, body in model.predicted}
+    truth = {request.body: request.labels for request in planned(5, len(bodies) + 10)}
+    delays = np.array([at - model.answered_at[request_id] for at, request_id, _ in model.labelled])
+
+    assert all(labels == truth[bodies[request_id]] for _, request_id, labels in model.labelled)
+    assert 0.5 <= delays.min() < delays.max() < 1.25  # 5 to 10 minutes at 600 times real time, and up to 0.25 s of work
+
+
+def test_labels_to_come_outlive_a_change_of_scenario(model, traffic):
+    traffic.obey(rate=50, running=True)
+    traffic.wait(lambda status: status.labels_pending >= 20, "labels on their way")
+
+    traffic.obey(scenario="no_traffic", rate=50, running=True)
+    status = traffic.wait(
+        lambda status: status.scenario == "no_traffic" and status.labels_pending == status.in_flight == 0, "the labels"
+    )
+
+    assert status.labels_sent == status.answered == len(model.labelled)
+
+
+def test_labels_to_come_are_dropped_when_traffic_is_stopped(model, traffic):
+    traffic.obey(rate=50, running=True)
+    traffic.wait(lambda status: status.labels_pending >= 20, "labels on their way")
+
+    traffic.obey(running=False)
+    stopped = traffic.wait(lambda status: not status.running and status.in_flight == 0, "traffic to stop")
+    labelled_when_stopped = len(model.labelled)
+    traffic.wait(lambda status: status.updated_at > stopped.updated_at + 1.1, "longer than any label takes")
+
+    assert stopped.labels_pending == 0
+    assert len(model.labelled) == labelled_when_stopped
+
+
+def test_a_new_run_counts_from_zero_and_sends_the_same_rows(model, traffic):
+    traffic.obey(rate=50, seed=1, running=True)
+    traffic.wait(lambda status: status.sent >= 30, "a first run")
+    traffic.obey(running=False)
+    traffic.wait(lambda status: not status.running and status.in_flight == 0, "its end")
+    sent_before = len(model.predicted)
+
+    traffic.obey(rate=50, seed=1, running=True)
+    status = traffic.wait(lambda status: status.running and status.sent >= 30, "a second run")
+
+    assert status.sent < sent_before + 30
+    assert {body for *_, body in model.predicted[:20]} <= {body for *_, body in model.predicted[sent_before:]}
+
+
+def test_a_fault_begins_at_its_onset_and_not_before(model, traffic):
+    onset = time.time() + 0.7
+    traffic.obey(scenario="unit_error", onset=onset, rate=80, seed=2, running=True)
+    before = traffic.wait(lambda status: status.sent >= 20, "traffic before the onset")
+    traffic.wait(lambda status: status.updated_at > onset + 0.5, "traffic after the onset")
+
+    bodies = [body for *_, body in model.predicted]
+    steady = {request.body for request in planned(2, len(bodies))}
+    faulty = {request.body for request in planned(2, len(bodies), "unit_error")}
+    is_faulty = [body not in steady for body in bodies]
+
+    assert before.onset == onset
+    assert not any(is_faulty[: before.sent])
+    assert all(body in faulty for body, is_fault in zip(bodies, is_faulty, strict=True) if is_fault)
+    assert is_faulty[-10:] == [True] * 10
+
+
+def test_a_scenario_without_an_onset_begins_when_it_is_read(traffic):
+    asked_at = time.time()
+
+    traffic.obey(scenario="unit_error", running=True)
+    status = traffic.wait(lambda status: status.scenario == "unit_error", "the scenario")
+
+    assert asked_at <= status.onset < asked_at + 1
+
+
+def test_a_change_of_rate_does_not_begin_the_scenario_again(traffic):
+    traffic.obey(scenario="sensor_drift", running=True)
+    onset = traffic.wait(lambda status: status.running, "traffic").onset
+
+    traffic.obey(scenario="sensor_drift", rate=33, running=True)
+
+    assert traffic.wait(lambda status: status.asked_rate == 33, "the new rate").onset == onset
+
+
+def test_no_traffic_asks_for_none(model, traffic):
+    traffic.obey(scenario="no_traffic", running=True)
+
+    status = traffic.wait(lambda status: status.running, "traffic")
+
+    assert (status.asked_rate, model.predicted) == (0, [])
+
+
+def test_refused_requests_are_counted_apart_and_have_no_labels(traffic):
+    traffic.obey(scenario="bad_requests", rate=150, running=True)
+    traffic.wait(lambda status: status.sent >= 200, "200 requests")
+    traffic.obey(scenario="no_traffic", running=True)
+    status = traffic.wait(lambda status: status.asked_rate == status.in_flight == status.labels_pending == 0, "quiet")
+
+    assert 0.2 < status.refused / status.sent < 0.4
+    assert status.sent == status.refused + status.answered
+    assert status.labels_sent == status.answered
+    assert status.failed == status.labels_refused == status.labels_failed == 0
+
+
+def test_a_slow_model_is_made_slow_again_after_a_restart_and_fast_at_the_end(model, traffic):
+    traffic.obey(scenario="slow_model", rate=50, running=True)
+    traffic.wait(lambda _: model.latencies[-1:] == [0.08], "the fault")
+
+    model.stop()
+    model.latencies.clear()
+    traffic.wait(lambda status: status.failed >= 1, "a failure")
+    model.start()
+    traffic.wait(lambda _: model.latencies[-1:] == [0.08], "the fault once more")
+    traffic.obey(running=False)
+
+    traffic.wait(lambda _: model.latencies[-1] == 0, "the end of the fault")
+
+
+def test_a_fault_that_a_killed_predecessor_left_is_ended(model, traffic):
+    traffic.wait(lambda _: model.latencies == [0], "the service to be told of no fault")
+
+
+def test_a_damaged_control_file_changes_nothing(traffic):
+    traffic.obey(rate=50, running=True)
+    sent = traffic.wait(lambda status: status.sent >= 5, "traffic").sent
+
+    traffic.control_path.write_text('{"scenario": "unit_err')
+
+    assert traffic.wait(lambda status: status.sent >= sent + 10, "traffic to go on").asked_rate == 50
+
+
+def test_traffic_stops_when_its_control_file_is_gone(traffic):
+    traffic.obey(rate=50, running=True)
+    traffic.wait(lambda status: status.sent >= 5, "traffic")
+
+    traffic.control_path.unlink()
+
+    assert traffic.wait(lambda status: not status.running, "traffic to stop").asked_rate == 0
+
+
+def test_an_unknown_scenario_is_refused_before_it_is_asked_for():
+    with pytest.raises(InputError, match="concept_shift"):
+        Control(scenario="concept_drift")
