@@ -1,0 +1,124 @@
+"""Write the copies of ``docker/`` that the local servers run: in lab time, with this lab's ports, secrets and paths."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labkit.clock import Clock
+from labkit.errors import ConfigurationError
+from labkit.stack.files import write_private
+from labkit.stack.home import Home
+from labkit.stack.timescale import scale_config
+
+__all__ = ["config_dir", "render"]
+
+# The addresses that servers have among containers, and the name of the port that each has in a home.
+_ADDRESSES = {
+    "model:8000": "model",
+    "retrainer:8001": "retrainer",
+    "inbox:8002": "inbox",
+    "inbox:2525": "smtp",
+    "prometheus:9090": "prometheus",
+    "alertmanager:9093": "alertmanager",
+}
+_ADDRESS = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*:\d+)\b")
+_CONTAINER_PATH = re.compile(r"(?<![\w.-])/(?:etc|run)/\S*")
+_SECRET = re.compile(r"/run/secrets/([\w.-]+)")
+
+
+def config_dir() -> Path:
+    """Return the folder ``docker/``: that of the repository, or the one that an installed labkit carries."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "docker", package / "docker"):
+        if (folder / "prometheus" / "prometheus.yml").is_file():
+            return folder
+    raise ConfigurationError(f"labkit in {package} lacks its docker/ folder", "install labkit again")
+
+
+def render(home: Home, clock: Clock, source: Path | None = None) -> None:
+    """Write Prometheus's and Alertmanager's files from ``source`` (config_dir by default) into ``home.rendered``.
+
+    Unchanged files are not touched; files that the source no longer has are deleted. Raises
+    ConfigurationError that names the file and the value which cannot be brought into the lab.
+    """
+    source = source or config_dir()
+    written = {home.rendered / path.relative_to(source): _rendered(path, home, clock) for path in _files(source)}
+    for path, text in written.items():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text() != text:
+            write_private(path, text)
+    for path in home.rendered.rglob("*"):
+        if path.is_file() and path not in written:
+            path.unlink()
+
+
+def _files(source: Path) -> list[Path]:
+    patterns = ("prometheus/*.yml", "prometheus/rules/*.yml", "prometheus/targets/*.json")
+    return [path for pattern in (*patterns, "alertmanager/**/*.*") for path in sorted(source.glob(pattern))]
+
+
+def _rendered(path: Path, home: Home, clock: Clock) -> str:
+    try:
+        text = path.read_text()
+        if path.suffix == ".json":
+            return json.dumps(_localized(json.loads(text), home), indent=2) + "\n"
+        if path.suffix != ".yml":
+            return text
+        config = scale_config(yaml.safe_load(text), clock.speed)
+        if path.parent.name != "rules":  # rules name no address; their text is for people
+            config = _localized(config, home)
+    except (yaml.YAMLError, ValueError, ConfigurationError) as error:
+        problem, remedy = getattr(error, "problem", None) or str(error), getattr(error, "remedy", "")
+        raise ConfigurationError(f"{path}: {problem}", remedy or f"mend {path}") from error
+    head = f"# Rendered from {path} for lab time at {clock.speed:g}x: change that file, not this one.\n"
+    return head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _localized(value: Any, home: Home) -> Any:
+    if isinstance(value, dict):
+        return {key: _localized(each, home) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_localized(each, home) for each in value]
+    return _localized_text(value, home) if isinstance(value, str) else value
+
+
+def _localized_text(text: str, home: Home) -> str:
+    for name in _SECRET.findall(text):
+        if not (home.secrets / name).is_file():
+            raise ConfigurationError(f"there is no secret {name!r} for {text!r}", _known("secrets", _names(home)))
+    return _CONTAINER_PATH.sub(lambda match: _path(match[0], home), _ADDRESS.sub(_address(home), text))
+
+
+def _address(home: Home) -> Callable[[re.Match[str]], str]:
+    def local(match: re.Match[str]) -> str:
+        if match[1].startswith("localhost:"):
+            return match[0]
+        if match[1] not in _ADDRESSES:
+            raise ConfigurationError(f"no server of the lab is called {match[1]!r}", _known("servers", _ADDRESSES))
+        return f"127.0.0.1:{home.ports[_ADDRESSES[match[1]]]}"
+
+    return local
+
+
+def _path(path: str, home: Home) -> str:
+    places = {
+        "/run/secrets/": home.secrets,
+        "/etc/prometheus/": home.rendered / "prometheus",
+        "/etc/alertmanager/": home.rendered / "alertmanager",
+    }
+    for prefix, folder in places.items():
+        if path.startswith(prefix):
+            return f"{folder}/{path.removeprefix(prefix)}"
+    raise ConfigurationError(f"the path {path!r} exists in containers only", _known("folders", places))
+
+
+def _names(home: Home) -> list[str]:
+    return sorted(path.name for path in home.secrets.iterdir())
+
+
+def _known(what: str, names: Iterable[str]) -> str:
+    return f"choose among the {what} {', '.join(names)}"
