@@ -1,0 +1,135 @@
+"""The six servers of the lab: how each is called, and when it is ready."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from labkit.clock import Clock
+from labkit.stack.binaries import ensure
+from labkit.stack.credentials import ALERTMANAGER_USER
+from labkit.stack.home import Home
+from labkit.stack.processes import Service
+from labkit.stack.timescale import scale_flags
+
+__all__ = ["stack_services"]
+
+
+def stack_services(home: Home, clock: Clock) -> list[Service]:
+    """Return the services of a home whose ports are chosen and whose configuration is rendered."""
+    programs = ensure()
+    return [
+        _model(home, clock),
+        _retrainer(home, clock),
+        _inbox(home),
+        _alertmanager(home, clock, programs["alertmanager"]),
+        _prometheus(home, clock, programs["prometheus"]),
+        _traffic(home, clock),
+    ]
+
+
+def _model(home: Home, clock: Clock) -> Service:
+    command = _python(
+        "labkit.model.service",
+        f"--port={home.ports['model']}",
+        f"--registry={home.registry}",
+        f"--store={home.predictions}",
+        f"--token-file={home.secrets / 'reload_token'}",
+        f"--speed={clock.speed:g}",
+    )
+    return Service("model", command, [home.ports["model"]], _answers(f"{home.url('model')}/readyz"))
+
+
+def _retrainer(home: Home, clock: Clock) -> Service:
+    command = _python(
+        "labkit.respond.retraining",
+        f"--port={home.ports['retrainer']}",
+        f"--registry={home.registry}",
+        f"--store={home.predictions}",
+        f"--audit={home.retraining}",
+        f"--model-url={home.url('model')}",
+        f"--token-file={home.secrets / 'retrainer_token'}",
+        f"--reload-token-file={home.secrets / 'reload_token'}",
+        f"--off-switch={home.retraining_off}",
+        f"--speed={clock.speed:g}",
+    )
+    return Service("retrainer", command, [home.ports["retrainer"]], _answers(f"{home.url('retrainer')}/healthz"))
+
+
+def _inbox(home: Home) -> Service:
+    ports = [home.ports["inbox"], home.ports["smtp"]]
+    command = _python(
+        "labkit.respond.inbox",
+        f"--port={ports[0]}",
+        f"--smtp-port={ports[1]}",
+        f"--slack-token-file={home.secrets / 'slack_token'}",
+        f"--pagerduty-key-file={home.secrets / 'pagerduty_key'}",
+        f"--smtp-password-file={home.secrets / 'smtp_password'}",
+        f"--heartbeat-token-file={home.secrets / 'heartbeat_token'}",
+    )
+    return Service("inbox", command, ports, _answers(f"{home.url('inbox')}/healthz"))
+
+
+def _traffic(home: Home, clock: Clock) -> Service:
+    command = _python(
+        "labkit.simulate.traffic",
+        f"--model-url={home.url('model')}",
+        f"--control={home.traffic_control}",
+        f"--status={home.traffic_status}",
+        f"--reload-token-file={home.secrets / 'reload_token'}",
+        f"--speed={clock.speed:g}",
+    )
+    before = time.time()
+    status = home.traffic_status
+    return Service("traffic", command, ready=lambda: status.exists() and status.stat().st_mtime >= before)
+
+
+def _prometheus(home: Home, clock: Clock, program: Path) -> Service:
+    port = home.ports["prometheus"]
+    flags = [
+        f"--config.file={home.rendered / 'prometheus' / 'prometheus.yml'}",
+        f"--storage.tsdb.path={home.prometheus_data}",
+        "--storage.tsdb.retention.time=30d",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.cors.origin=^$",  # no web page but its own may read from it
+        # Upstream's defaults, stated so that they are scaled: at 60x a dead target would stay "up" for 5 hours else.
+        "--query.lookback-delta=5m",
+        "--rules.alert.resend-delay=1m",
+        "--rules.alert.for-outage-tolerance=1h",
+        "--rules.alert.for-grace-period=10m",
+        "--log.level=warn",
+    ]
+    ready = _answers(f"{home.url('prometheus')}/-/ready")
+    return Service("prometheus", [str(program), *scale_flags(flags, clock.speed)], [port], ready)
+
+
+def _alertmanager(home: Home, clock: Clock, program: Path) -> Service:
+    port = home.ports["alertmanager"]
+    flags = [
+        f"--config.file={home.rendered / 'alertmanager' / 'alertmanager.yml'}",
+        f"--storage.path={home.alertmanager_data}",
+        "--data.retention=5d",
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.config.file={home.secrets / 'alertmanager_web.yml'}",
+        "--cluster.listen-address=",  # no cluster: it would listen on every interface
+        "--log.level=warn",
+    ]
+    ready = _answers(f"{home.url('alertmanager')}/-/ready", (ALERTMANAGER_USER, home.secret("alertmanager_password")))
+    # Beside its program an Alertmanager from our cache finds its templates.
+    return Service("alertmanager", [str(program), *scale_flags(flags, clock.speed)], [port], ready, cwd=program.parent)
+
+
+def _python(module: str, *flags: str) -> list[str]:
+    return [sys.executable, "-P", "-m", module, *flags]  # -P: nothing in the current folder shadows a module
+
+
+def _answers(url: str, auth: tuple[str, str] | None = None) -> Callable[[], bool]:
+    def ready() -> bool:
+        try:
+            return httpx.get(url, auth=auth, timeout=2, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    return ready
