@@ -1,0 +1,132 @@
+"""Prometheus's query API: PromQL in production time in, pandas out."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from labkit.clock import Clock
+from labkit.stack.api import Api
+from labkit.stack.frames import frame, series_index, time_index
+from labkit.stack.timescale import scale_promql
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Prometheus"]
+
+
+class Prometheus:
+    """A client for the Prometheus at ``url``, which runs by ``clock``.
+
+    Expressions and durations are written in production time, and scaled before they are sent. Bad PromQL raises
+    InputError with Prometheus's own message, a server that does not answer LabError.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._api = Api("Prometheus", url)
+        self._clock = clock
+
+    def ready(self) -> bool:
+        """Say whether it answers queries."""
+        return self._api.ready()
+
+    def query(self, expr: str) -> "pd.DataFrame":
+        """Evaluate ``expr`` now: a row per series, its labels and ``value`` as columns.
+
+        A range such as ``up[5m]`` gives a row per sample, with a column ``time`` (UTC).
+        """
+        result = self._ask("query", query=scale_promql(expr, self._clock.speed))
+        kind, series = result["resultType"], result["result"]
+        if kind in ("scalar", "string"):
+            return frame([{"value": series[1] if kind == "string" else float(series[1])}], ["value"])
+        if kind == "vector":
+            table = frame([{**each["metric"], "value": float(each["value"][1])} for each in series], ["value"])
+            return table.astype({"value": float})[[*table.columns[1:], "value"]]
+        rows = [{**each["metric"], "time": at, "value": float(text)} for each in series for at, text in each["values"]]
+        table = frame(rows, ["time", "value"])
+        return table.assign(time=time_index(table["time"]))
+
+    def query_range(self, expr: str, since: float | str = "1h", step: float | str = "15s") -> "pd.DataFrame":
+        """Evaluate ``expr`` over the last ``since``, every ``step``: a row per time, a column per series.
+
+        The index holds times (UTC). Columns are named by the series' labels: a single label gives an index of its
+        values, several a MultiIndex, none one column ``value``. A moment without a value is NaN.
+        """
+        import pandas as pd
+
+        now = time.time()
+        span = {"start": now - self._clock.lab_seconds(since), "end": now, "step": self._clock.lab_seconds(step)}
+        series = self._ask("query_range", query=scale_promql(expr, self._clock.speed), **span)["result"]
+        columns = [pd.Series(dict(each["values"]), dtype=float) for each in series]
+        table = pd.concat(columns, axis=1).sort_index() if columns else pd.DataFrame()
+        table.index = time_index(table.index)
+        table.columns = series_index([each["metric"] for each in series])
+        return table
+
+    def alerts(self) -> "pd.DataFrame":
+        """Return the pending and firing alerts: state, active_at, value, every label, and every annotation."""
+        found = self._ask("alerts", method="GET")["alerts"]
+        return frame(
+            [
+                {
+                    "alertname": each["labels"]["alertname"],
+                    "state": each["state"],
+                    "active_at": each["activeAt"],
+                    "value": float(each["value"]),
+                    **each["labels"],
+                    **each["annotations"],
+                }
+                for each in found
+            ],
+            ["alertname", "state", "active_at", "value", "severity", "model_name", "summary", "description"],
+            ["active_at"],
+        )
+
+    def rules(self) -> "pd.DataFrame":
+        """Return every rule: group, name, type, state (of alerts), health, last_error, query, evaluation_seconds."""
+        groups = self._ask("rules", method="GET")["groups"]
+        return frame(
+            [
+                {
+                    "group": group["name"],
+                    "name": rule["name"],
+                    "type": rule["type"],
+                    "state": rule.get("state", ""),
+                    "health": rule["health"],
+                    "last_error": rule.get("lastError", ""),
+                    "query": rule["query"],
+                    "evaluation_seconds": rule["evaluationTime"],
+                }
+                for group in groups
+                for rule in group["rules"]
+            ],
+            ["group", "name", "type", "state", "health", "last_error", "query", "evaluation_seconds"],
+        )
+
+    def targets(self) -> "pd.DataFrame":
+        """Return every scraped target: job, instance, health, last_error, last_scrape, scrape_seconds, url."""
+        found = self._ask("targets", method="GET", state="active")["activeTargets"]
+        return frame(
+            [
+                {
+                    "job": each["labels"]["job"],
+                    "instance": each["labels"]["instance"],
+                    "health": each["health"],
+                    "last_error": each["lastError"],
+                    "last_scrape": each["lastScrape"],
+                    "scrape_seconds": each["lastScrapeDuration"],
+                    "url": each["scrapeUrl"],
+                }
+                for each in found
+            ],
+            ["job", "instance", "health", "last_error", "last_scrape", "scrape_seconds", "url"],
+            ["last_scrape"],
+        )
+
+    def finds_alertmanager(self) -> bool:
+        """Say whether it knows an Alertmanager to send alerts to."""
+        return bool(self._ask("alertmanagers", method="GET")["activeAlertmanagers"])
+
+    def _ask(self, what: str, method: str = "POST", **params: Any) -> Any:
+        # Queries are posted: a long expression does not fit into an address.
+        place = {"data": params} if method == "POST" else {"params": params}
+        return self._api.call(method, f"/api/v1/{what}", **place)["data"]
