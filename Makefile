@@ -1,0 +1,56 @@
+# Everything lives in .venv and .lab here, and in the user's cache: nothing is installed into the system.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LAB_URL_PATH := /lab/tree/notebooks/00_start_here.ipynb
+# LAB_BROWSER=0 prints the address instead of opening a browser.
+LAB_BROWSER ?= 1
+
+.PHONY: help setup lab demo notebooks test test-all check bench clean
+.DEFAULT_GOAL := help
+
+help: ## Show these commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# Debian's python3 comes without pip: .ci/get_pip.py then brings it into the environment.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"labkit needs Python 3.11 or newer, this is {sys.version.split()[0]}: run  make PYTHON=/path/to/python3.12 lab")'
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(BIN)/python .ci/get_pip.py; }
+
+$(READY): pyproject.toml | $(BIN)/pip
+	@echo "Installing labkit and its libraries into $(VENV) (about a minute, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+setup: $(READY) ## Create .venv, install labkit, find or fetch Prometheus and Alertmanager
+	@$(BIN)/python -m labkit.stack.binaries
+
+lab: setup ## Open the lab in JupyterLab
+	@if [ "$$(id -u)" = 0 ]; then echo "You are root: passing --allow-root to JupyterLab."; root=--allow-root; fi; \
+	if [ "$(LAB_BROWSER)" = 0 ]; then browser=--no-browser; fi; \
+	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/jupyter lab $$root $$browser --ServerApp.ip=127.0.0.1 \
+	  --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=$(LAB_URL_PATH)
+
+demo: setup ## Watch the whole loop once, in a terminal, in about a minute
+	@$(BIN)/labkit demo
+
+notebooks: setup ## Build notebooks/*.ipynb from notebooks/source
+	@$(BIN)/python notebooks/build.py
+
+test: setup ## Run every test, notebooks included (15 minutes at most)
+	@$(BIN)/python -m pytest -m 'not long' tests --nbmake notebooks
+
+test-all: setup ## Run the long tests as well: every scenario, whole days, many seeds
+	@$(BIN)/python -m pytest tests --nbmake notebooks
+
+check: setup ## Lint and check the format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bench: setup ## Measure speed, as ratios against named peers
+	@$(BIN)/python -m tests.benchmarks
+
+clean: ## Stop the servers and remove .venv and .lab
+	@if [ -x $(BIN)/labkit ]; then $(BIN)/labkit down --purge; fi
+	@rm -rf $(VENV) .lab .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,284 @@
+"""Lab: the one object that a notebook holds. It starts, resets and shows the stack, and asks it questions."""
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from labkit.clock import Clock, wait_until
+from labkit.errors import ConfigurationError, InputError, LabError
+from labkit.simulate.control import Control, read_control, read_status, write_control
+from labkit.stack.alertmanager import Alertmanager
+from labkit.stack.home import Home
+from labkit.stack.processes import running, start, stop
+from labkit.stack.prometheus import Prometheus
+from labkit.stack.render import render
+from labkit.stack.services import stack_services
+from labkit.status import ServiceStatus, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labkit.model.registry import ModelRegistry
+    from labkit.observe.store import PredictionStore
+
+__all__ = ["MODEL_NAME", "Lab"]
+
+MODEL_NAME = "iris-classifier"
+
+_PURPOSES = {
+    "model": "serves predictions, takes labels, shows metrics",
+    "retrainer": "trains, tests and promotes a challenger, or refuses to",
+    "inbox": "receives Slack, e-mail and PagerDuty messages",
+    "prometheus": "scrapes metrics, evaluates rules",
+    "alertmanager": "groups, routes and silences alerts",
+    "traffic": "sends requests and late labels",
+}
+_TARGETS = 5  # all of them but traffic are scraped
+
+
+class Lab:
+    """The lab in one folder: its servers, its data, and the clock they run by.
+
+    Durations are production time, as a text such as ``"30m"``.
+    """
+
+    def __init__(self, home: Home, clock: Clock) -> None:
+        self.home = home
+        self.clock = clock
+        self.notices: list[str] = []
+
+    @classmethod
+    def open(cls, *, fresh: bool = False, home: Home | None = None) -> "Lab":
+        """Attach to the running stack, or start it; with ``fresh`` begin from empty data and the shipped champion."""
+        lab = cls.attach(home)
+        return lab.reset() if fresh else lab.up()
+
+    @classmethod
+    def attach(cls, home: Home | None = None) -> "Lab":
+        """Return the lab of this folder without starting anything."""
+        home = home or Home.find()
+        return cls(home, Clock(home.speed if running(home) else _speed_asked_for()))
+
+    # -- life cycle
+
+    def is_up(self) -> bool:
+        """Say whether the whole stack runs and works."""
+        return self._complete()
+
+    def up(self) -> "Lab":
+        """Start the stack and return when every target is scraped; a running stack is left as it is."""
+        self.home.create()
+        with self.home.lock():
+            if not self._complete():
+                self._restart()
+        return self
+
+    def down(self, *, purge: bool = False) -> None:
+        """Stop every process of this lab; with ``purge`` also delete its data, secrets and progress."""
+        if not self.home.exists():
+            return
+        with self.home.lock():
+            stop(self.home)
+        if purge:
+            self.home.purge()
+
+    def reset(self) -> "Lab":
+        """Begin again: no traffic, no fault, the shipped champion; stores, inbox, silences and servers empty."""
+        self.home.create()
+        with self.home.lock():
+            stop(self.home)
+            self.home.wipe()
+            self._restart()
+        return self
+
+    def _restart(self) -> None:
+        stop(self.home)  # what a killed starter, or a half-dead stack, left behind
+        self.home.speed = self.clock.speed
+        self.notices = self.home.choose_ports()
+        render(self.home, self.clock)
+        self.restore_champion()
+        start(stack_services(self.home, self.clock), self.home)
+        wait_until(self._complete, 30, "every target to be scraped and Alertmanager to be found")
+
+    def restore_champion(self) -> None:
+        """Train and promote the shipped champion where the registry has no model yet."""
+        if not self.registry.versions(MODEL_NAME):
+            from labkit.model.training import train_first_champion
+
+            train_first_champion(self.registry, MODEL_NAME)
+
+    def _complete(self) -> bool:
+        """True when all processes run, every target is up, and Prometheus knows its Alertmanager."""
+        if not set(_PURPOSES) <= set(running(self.home)):
+            return False
+        try:
+            up = self.query("up")
+            every_target = len(up) >= _TARGETS and bool((up["value"] == 1).all())
+            return every_target and self.prometheus.finds_alertmanager()
+        except LabError:
+            return False
+
+    # -- what it holds
+
+    @property
+    def prometheus(self) -> Prometheus:
+        """The client for Prometheus's API; expressions are in production time."""
+        return Prometheus(self.home.url("prometheus"), self.clock)
+
+    @property
+    def alertmanager(self) -> Alertmanager:
+        """The client for Alertmanager's API."""
+        return Alertmanager(self.home.url("alertmanager"), self.home.secret("alertmanager_password"), self.clock)
+
+    @property
+    def registry(self) -> "ModelRegistry":
+        """The models on disk."""
+        from labkit.model.registry import ModelRegistry
+
+        return ModelRegistry(self.home.registry)
+
+    def store(self) -> "PredictionStore":
+        """Open what was predicted and labelled, for reading; a context manager."""
+        from labkit.model.iris import SCHEMA
+        from labkit.observe.store import PredictionStore
+
+        return PredictionStore(self.home.predictions, SCHEMA.feature_names, clock=self.clock, read_only=True)
+
+    # -- questions
+
+    def query(self, expression: str) -> "pd.DataFrame":
+        """Evaluate PromQL, written in production time, now: a line per series, labels and ``value`` as columns."""
+        return self.prometheus.query(expression)
+
+    def query_range(self, expression: str, since: str = "1h", step: str = "15s") -> "pd.DataFrame":
+        """Evaluate PromQL over the last ``since``: a line per moment, a column per series."""
+        return self.prometheus.query_range(expression, since, step)
+
+    def alerts(self) -> "pd.DataFrame":
+        """Return the alerts that are pending or firing in Prometheus."""
+        return self.prometheus.alerts()
+
+    def messages(self, channel: str | None = None) -> list[dict[str, Any]]:
+        """Return what the inbox received, oldest first; ``channel`` is slack, email or pagerduty."""
+        return self._get("inbox", "/messages", {"channel": channel} if channel else {})
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the retrainer's runs, oldest first, each with its result and reason."""
+        return self._get("retrainer", "/runs")
+
+    def model(self) -> dict[str, Any]:
+        """Return name, version and schema of the model in service."""
+        return self._get("model", "/v1/model")
+
+    def predict(self, instances: list[list[float | None]]) -> dict[str, Any]:
+        """Send rows to the service, as any client would, and return its answer."""
+        answer = httpx.post(f"{self.home.url('model')}/v1/predict", json={"instances": instances}, timeout=10)
+        if answer.is_error:
+            raise InputError(f"the service answered {answer.status_code}: {answer.text}")
+        return answer.json()
+
+    def wait_for(self, expression: str, timeout: str = "1h") -> "pd.DataFrame":
+        """Wait until PromQL, written in production time, returns something, and return that; raises WaitTimeout.
+
+        >>> lab.wait_for('ALERTS{alertname="ModelAccuracyLow", alertstate="firing"}')  # doctest: +SKIP
+        """
+
+        def answer() -> "list[pd.DataFrame]":
+            frame = self.query(expression)
+            return [frame] if len(frame) else []
+
+        return wait_until(answer, self.clock.lab_seconds(timeout), f"{expression} to return something", every=0.1)[0]
+
+    # -- what happens in it
+
+    def traffic(self, scenario: str = "steady", *, rate: float = 20, seed: int = 0) -> None:
+        """Send ``rate`` requests per lab second from now on; the scenario begins at once."""
+        write_control(self.home.traffic_control, Control(scenario, rate, seed, running=True, onset=time.time()))
+
+    def fault(self, scenario: str) -> None:
+        """Switch the running traffic to a scenario, now; rate, seed and labels on their way stay."""
+        now = read_control(self.home.traffic_control)
+        if not now.running:
+            raise InputError("no traffic is running, so nothing can go wrong in it", "start it first: lab.traffic()")
+        write_control(self.home.traffic_control, replace(now, scenario=scenario, onset=time.time()))
+
+    def end_fault(self) -> None:
+        """Switch the running traffic back to steady."""
+        self.fault("steady")
+
+    def stop_traffic(self) -> None:
+        """Send nothing more; labels that are still on their way are dropped."""
+        write_control(self.home.traffic_control, replace(read_control(self.home.traffic_control), running=False))
+
+    def rollback(self, version: str | None = None) -> str:
+        """Serve an earlier champion again, by default the one before; returns the version in service."""
+        self.registry.rollback(MODEL_NAME, version)
+        bearer = {"Authorization": f"Bearer {self.home.secret('reload_token')}"}
+        answer = httpx.post(f"{self.home.url('model')}/-/reload", headers=bearer, json={}, timeout=10)
+        if answer.is_error:
+            raise LabError(f"the registry has the earlier champion, but the service did not load it: {answer.text}")
+        return self.model()["version"]
+
+    # -- how it is
+
+    def status(self) -> Status:
+        """Return which service runs where, and what goes on."""
+        processes = running(self.home)
+        services = tuple(self._service_status(name, name in processes) for name in _PURPOSES)
+        alive = {service.name for service in services if service.state == "ready"}
+        firing: tuple[str, ...] = ()
+        if "prometheus" in alive:
+            alerts = self.alerts()
+            firing = tuple(
+                sorted({row.alertname for row in alerts.itertuples() if row.state == "firing"} - {"Watchdog"})
+            )
+        return Status(
+            speed=self.clock.speed,
+            services=services,
+            champion=self.model()["version"] if "model" in alive else "unknown: the model does not answer",
+            traffic=str(read_status(self.home.traffic_status)) if "traffic" in alive else "none",
+            alerts_firing=firing,
+            notices=tuple(self.notices),
+        )
+
+    def _service_status(self, name: str, runs: bool) -> ServiceStatus:
+        url = self.home.url(name) if runs and name in self.home.ports else ""
+        state = "stopped" if not runs else "ready" if not url or _answers(url) else "starting"
+        return ServiceStatus(name, _PURPOSES[name], state, url)
+
+    def _repr_html_(self) -> str:
+        return self.status()._repr_html_()
+
+    def __repr__(self) -> str:
+        return str(self.status())
+
+    def _get(self, service: str, path: str, params: dict[str, str] | None = None) -> Any:
+        url = self.home.url(service) + path
+        try:
+            answer = httpx.get(url, params=params, timeout=10)
+        except httpx.HTTPError as error:
+            raise LabError(f"the {service} does not answer at {url}: {error}", "run: labkit up") from error
+        if answer.is_error:
+            raise LabError(f"the {service} answered {answer.status_code} at {url}: {answer.text}", "run: labkit doctor")
+        return answer.json()
+
+
+def _answers(url: str) -> bool:
+    """Say whether a server answers at all; asking for a password is an answer."""
+    try:
+        return httpx.get(url, timeout=2).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _speed_asked_for() -> float:
+    text = os.environ.get("LAB_SPEED", "60")
+    try:
+        return Clock(float(text)).speed
+    except ValueError as error:
+        raise ConfigurationError(
+            f"LAB_SPEED is {text!r}", "a number from 1 (real time) to 600, e.g. LAB_SPEED=60"
+        ) from error

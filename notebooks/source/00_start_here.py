@@ -1,0 +1,149 @@
+# %% [markdown]
+# # Start here
+#
+# **You will do:** check your machine, start the lab, send traffic through it, and ask what happened.
+#
+# **You will learn:** what the parts of the loop are, how an hour passes in a minute, and what to do when a port is taken.
+#
+# **You need:** 10 minutes. Nothing is installed into your system, and nothing listens beyond this machine.
+
+# %% [markdown]
+# ## Is this machine ready?
+#
+# The doctor looks for what the lab needs. Each problem comes with the command that mends it.
+
+# %%
+from labkit.doctor import examine
+
+for finding in examine():
+    print(finding)
+
+# %% [markdown]
+# ## Start the lab
+#
+# `Lab.open(fresh=True)` starts the servers, or takes those that run, and begins with empty data. It takes seconds. The
+# table has a line for each server; the links open its own pages.
+
+# %%
+from labkit import Lab
+
+lab = Lab.open(fresh=True)
+lab
+
+# %% [markdown]
+# ## The loop
+#
+# Traffic reaches a model, the model shows metrics, Prometheus judges them, Alertmanager tells people and the retrainer.
+# The retrainer answers with a new model, or refuses to. In this course you build each of these arrows yourself.
+
+# %%
+from labkit import plots
+
+plots.loop()
+
+# %% [markdown]
+# ## Ask the model
+#
+# The model tells three kinds of iris apart by four lengths in cm. Here is one flower: sepal length and width, petal
+# length and width.
+
+# %%
+answer = lab.predict([[5.1, 3.5, 1.4, 0.2]])
+answer["predictions"], answer["model_version"]
+
+# %% [markdown]
+# The answer came with status 200. Remember for the next notebook that this says nothing about whether it is right.
+
+# %%
+assert answer["predictions"] == ["setosa"]
+
+# %% [markdown]
+# ## Send traffic
+#
+# Twenty requests a second, at random moments, as from many clients that do not know each other. What each flower truly
+# was, its label, becomes known only five to ten minutes later: somebody has to look.
+
+# %%
+lab.traffic("steady", rate=20)
+lab.wait_for("sum(increase(model_labels_total[15m])) > 300")
+
+# %% [markdown]
+# More than 300 rows now have a label. Prometheus counts the right and the wrong ones. The quotient of the two is the
+# accuracy that alerts and dashboards share:
+
+# %%
+accuracy = lab.query("model_version:accuracy:ratio_rate15m")
+accuracy
+
+# %% [markdown]
+# The objective is 0.90, and a healthy model keeps it:
+
+# %%
+assert accuracy["value"].item() > 0.90
+
+# %% [markdown]
+# ## Lab time
+#
+# You have just seen labels that come "five minutes later", and nobody waited five minutes. All files in `docker/` are
+# written in production time, as you would take them to work. The lab runs a copy in which time passes faster:
+
+# %%
+f"One lab second is {lab.clock.speed:g} production seconds; 5m pass in {lab.clock.lab_seconds('5m'):g} s."
+
+# %% [markdown]
+# Compare the same rule in both: on the left as it is written, on the right as this Prometheus runs it.
+
+# %%
+from labkit.stack.render import config_dir
+
+written = (config_dir() / "prometheus/rules/accuracy.yml").read_text().splitlines()
+running = (lab.home.rendered / "prometheus/rules/accuracy.yml").read_text().splitlines()
+for lines in (written, running):
+    print(next(line.strip() for line in lines if "for:" in line))
+
+# %% [markdown]
+# You write `[15m]` and `for: 5m` everywhere, also in `lab.query`. Only latencies are real: a millisecond is a
+# millisecond.
+
+# %% [markdown]
+# ## What goes wrong: a port is taken
+#
+# Lab servers listen on ports that were free when they were chosen. Suppose that another program takes one while the lab
+# is down:
+
+# %%
+import socket
+
+port = lab.home.ports["model"]
+lab.down()
+thief = socket.create_server(("127.0.0.1", port))
+
+# %% [markdown]
+# A lab that kept its port would now fail, or worse: Prometheus would scrape a stranger. This one moves, says so, and
+# writes the new address into every file that needs it:
+
+# %%
+lab.up()
+lab.notices
+
+# %%
+assert lab.home.ports["model"] != port
+thief.close()
+lab.predict([[6.3, 2.8, 5.1, 1.5]])["predictions"]
+
+# %% [markdown]
+# ## In practice
+#
+# - In production an orchestrator gives out ports, and service discovery tells Prometheus. Here the target files in
+#   `.lab/` do that, in the same format.
+# - An hour takes an hour. `LAB_SPEED=1` before `make lab` runs the real thing.
+
+# %% [markdown]
+# ## Recap
+#
+# - The loop has six parts; `lab` shows them, `lab.query` asks Prometheus, `lab.traffic` sends flowers.
+# - Everything is written in production time, and runs 60 times faster.
+# - When something is off, ask the doctor: `labkit doctor` in a terminal.
+
+# %%
+lab.stop_traffic()
