@@ -3,8 +3,8 @@
 import smtplib
 from email.message import EmailMessage
 
+import httpx
 import pytest
-from fastapi.testclient import TestClient
 
 from labkit.respond.inbox import Inbox, Secrets, create_app
 from labkit.respond.mailbox import MAX_CHARACTERS, Draft, Mailbox
@@ -25,8 +25,8 @@ def smtp_port(unused_port):
 
 
 @pytest.fixture
-def client(smtp_port):
-    with TestClient(create_app(SECRETS, smtp_port), base_url="http://127.0.0.1") as client:
+def client(serving, smtp_port):
+    with serving(create_app(SECRETS, smtp_port)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
