@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class Service:
 
     name: str
     command: Sequence[str]
-    ports: Collection[int] = ()
-    ready: Callable[[], bool] = lambda: True
+    ports: Collection[int]
+    ready: Callable[[], bool]
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -76,11 +77,8 @@ def stop(home: Home, names: Collection[str] | None = None, patience: float = 10)
         return []
     with home.lock():
         doomed = [(name, process) for name, process in _marked(home) if names is None or name in names]
-        processes = [process for _, process in doomed]
-        _signal(processes, psutil.Process.terminate)
-        _, stubborn = psutil.wait_procs(processes, timeout=patience)
-        _signal(stubborn, psutil.Process.kill)
-        _, left = psutil.wait_procs(stubborn, timeout=patience)
+        stubborn = _end([process for _, process in doomed], psutil.Process.terminate, patience)
+        left = _end(stubborn, psutil.Process.kill, patience)
     if left:
         ids = " ".join(str(process.pid) for process in left)
         raise StartError(f"processes {ids} do not end, even when killed", f"look at them: ps -fp {ids}")
@@ -153,12 +151,24 @@ def _marked(home: Home) -> list[tuple[str, psutil.Process]]:
     return found
 
 
-def _signal(processes: Collection[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
+def _end(
+    processes: Collection[psutil.Process], send: Callable[[psutil.Process], None], seconds: float
+) -> list[psutil.Process]:
+    """Signal ``processes`` and return those that still live after ``seconds``."""
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             send(process)
-        except psutil.NoSuchProcess:
-            continue
+    with suppress(WaitTimeout):
+        wait_until(lambda: not any(map(_lives, processes)), seconds, "servers to end")
+    return [process for process in processes if _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    # A zombie is over, even if nobody collects it: the first process of many a container never does.
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _sockets(process: psutil.Process) -> set[tuple[str, int]]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from labkit.clock import Clock
-from labkit.errors import ConfigurationError
+from labkit.errors import ConfigurationError, LabError
 from labkit.stack.files import write_private
 from labkit.stack.home import Home
 from labkit.stack.timescale import scale_config
@@ -68,12 +68,13 @@ def _rendered(path: Path, home: Home, clock: Clock) -> str:
             return json.dumps(_localized(json.loads(text), home), indent=2) + "\n"
         if path.suffix != ".yml":
             return text
-        config = scale_config(yaml.safe_load(text), clock.speed)
+        config = scale_config(yaml.safe_load(text) or {}, clock.speed)
         if path.parent.name != "rules":  # rules name no address; their text is for people
             config = _localized(config, home)
-    except (yaml.YAMLError, ValueError, ConfigurationError) as error:
-        problem, remedy = getattr(error, "problem", None) or str(error), getattr(error, "remedy", "")
-        raise ConfigurationError(f"{path}: {problem}", remedy or f"mend {path}") from error
+    except LabError as error:
+        raise ConfigurationError(f"{path}: {error.problem}", error.remedy) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}", f"mend {path}") from error
     head = f"# Rendered from {path} for lab time at {clock.speed:g}x: change that file, not this one.\n"
     return head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=1000)
 

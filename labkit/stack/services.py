@@ -83,7 +83,7 @@ def _traffic(home: Home, clock: Clock) -> Service:
     )
     before = time.time()
     status = home.traffic_status
-    return Service("traffic", command, ready=lambda: status.exists() and status.stat().st_mtime >= before)
+    return Service("traffic", command, [], lambda: status.exists() and status.stat().st_mtime >= before)
 
 
 def _prometheus(home: Home, clock: Clock, program: Path) -> Service:
