@@ -1,24 +1,23 @@
 """The inbox: a local Slack, PagerDuty and mail server in one small process, which lists what they received."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import click
-import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from labkit.errors import InputError
+from labkit.errors import InputError, LabError
 from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.metrics import exposition
-from labkit.respond.bodies import read_json
 from labkit.respond.formats import read_mail, read_pagerduty, read_slack
+from labkit.respond.http import read_json, serve
 from labkit.respond.mailbox import CHANNELS, MAX_CHARACTERS, Draft, Mailbox
 from labkit.respond.mailserver import serve_mail
 from labkit.respond.page import CONTENT_SECURITY_POLICY, inbox_page
@@ -70,9 +69,11 @@ class Inbox:
         self._heartbeat.set_to_current_time()
 
 
-def create_app(secrets: Secrets, smtp_port: int, inbox: Inbox | None = None) -> FastAPI:
-    """Return the application; while it runs it serves SMTP on ``smtp_port`` too."""
-    inbox = inbox or Inbox()
+def create_app(
+    secrets: Secrets, smtp_port: int, *, host: str = "127.0.0.1", allowed_hosts: Iterable[str] = ()
+) -> FastAPI:
+    """Return the application; while it runs it serves SMTP on ``smtp_port`` of ``host`` too."""
+    inbox = Inbox()
 
     @asynccontextmanager
     async def lifespan(_app):
@@ -81,11 +82,12 @@ def create_app(secrets: Secrets, smtp_port: int, inbox: Inbox | None = None) -> 
             secrets.smtp_password,
             on_mail=lambda content: inbox.receive(read_mail(content)),
             on_refused=lambda: inbox.refuse("email"),
+            host=host,
         ):
             yield
 
     app = FastAPI(title="labkit inbox", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(LoopbackGuard)
+    app.add_middleware(LoopbackGuard, allowed_hosts=allowed_hosts)
     _add_channels(app, inbox, secrets)
     _add_views(app, inbox)
     return app
@@ -166,23 +168,27 @@ def _same(given: Any, expected: str) -> bool:
     return isinstance(given, str) and hmac.compare_digest(given.encode(errors="replace"), expected.encode())
 
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)
 
 
 @click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, required=True)
 @click.option("--smtp-port", type=int, required=True)
 @click.option("--slack-token-file", type=_FILE, required=True)
 @click.option("--pagerduty-key-file", type=_FILE, required=True)
 @click.option("--smtp-password-file", type=_FILE, required=True)
 @click.option("--heartbeat-token-file", type=_FILE, required=True)
-def main(port: int, smtp_port: int, **files: Path) -> None:
-    """Receive Slack, PagerDuty and e-mail on loopback, and list what came."""
+@click.option("--allowed-host", multiple=True, help="Host name besides loopback's under which clients come.")
+def main(host: str, port: int, smtp_port: int, allowed_host: tuple[str, ...], **files: Path) -> None:
+    """Play Slack, PagerDuty and a mail server until SIGTERM, and list what came."""
     configure_logging("inbox")
-    secrets = Secrets(**{name.removesuffix("_file"): read_secret(path) for name, path in files.items()})
-    app = create_app(secrets, smtp_port)
-    # No access log: the path of a Slack URL is its secret.
-    uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    try:
+        secrets = Secrets(**{name.removesuffix("_file"): read_secret(path) for name, path in files.items()})
+    except LabError as error:
+        _log.error("cannot_start", problem=error.problem, remedy=error.remedy)
+        raise SystemExit(1) from None
+    serve(create_app(secrets, smtp_port, host=host, allowed_hosts=allowed_host), host, port)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The retrainer as a process: Alertmanager's webhook in, runs out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import click
-import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from labkit.clock import Clock
-from labkit.errors import InputError
+from labkit.errors import InputError, LabError
 from labkit.model.iris import SCHEMA
 from labkit.model.registry import ModelRegistry
 from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret
-from labkit.observe.logs import configure_logging
+from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.metrics import exposition
 from labkit.observe.store import PredictionStore
 from labkit.respond.audit import Audit
-from labkit.respond.bodies import read_json
+from labkit.respond.http import read_json, serve
 from labkit.respond.policy import Policy
 from labkit.respond.retrainer import Retrainer
 from labkit.respond.serving import ModelService
@@ -30,10 +29,11 @@ from labkit.respond.webhook import read_notification
 
 __all__ = ["create_app", "main"]
 
+_log = get_logger(__name__)
 _MAX_BYTES = 1024 * 1024
 
 
-def create_app(retrainer: Retrainer, parts: Parts, token: str) -> FastAPI:
+def create_app(retrainer: Retrainer, parts: Parts, token: str, *, allowed_hosts: Iterable[str] = ()) -> FastAPI:
     """Return the application; the retrainer works while it runs. ``token`` is the webhook's bearer token."""
 
     @asynccontextmanager
@@ -42,7 +42,7 @@ def create_app(retrainer: Retrainer, parts: Parts, token: str) -> FastAPI:
             yield
 
     app = FastAPI(title="labkit retrainer", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(LoopbackGuard)
+    app.add_middleware(LoopbackGuard, allowed_hosts=allowed_hosts)
 
     @app.post("/alerts", status_code=202)
     async def alerts(request: Request, authorization: Annotated[str | None, Header()] = None) -> dict[str, Any]:
@@ -104,6 +104,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, required=True)
 @click.option("--registry", type=_PATH, required=True)
 @click.option("--store", type=_PATH, required=True, help="The model service's predictions.db, read only.")
@@ -114,14 +115,19 @@ _PATH = click.Path(path_type=Path)
 @click.option("--off-switch", type=_PATH, required=True, help="While this file exists nothing is retrained.")
 @click.option("--model-name", default="iris-classifier", show_default=True)
 @click.option("--speed", type=float, default=60, show_default=True)
+@click.option("--allowed-host", multiple=True, help="Host name besides loopback's under which clients come.")
 def main(**options) -> None:
-    """Answer alerts that ask for retraining, on loopback."""
+    """Answer alerts that ask for retraining until SIGTERM."""
     configure_logging("retrainer")
-    with _parts(options) as parts:
-        retrainer = Retrainer(parts, options["off_switch"])
-        app = create_app(retrainer, parts, read_secret(options["token_file"]))
-        port = options["port"]
-        uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    try:
+        with _parts(options) as parts:
+            retrainer = Retrainer(parts, options["off_switch"])
+            token = read_secret(options["token_file"])
+            app = create_app(retrainer, parts, token, allowed_hosts=options["allowed_host"])
+            serve(app, options["host"], options["port"])
+    except LabError as error:
+        _log.error("cannot_start", problem=error.problem, remedy=error.remedy)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -2,40 +2,20 @@
 
 import itertools
 import json
-import shutil
 import smtplib
-import subprocess
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from servers import answers, process
 
 from labkit.clock import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docker" / "alertmanager" / "alertmanager.yml"
 SECRETS = {"slack_token": "slack-1", "pagerduty_key": "key-2", "smtp_password": "pass-3", "heartbeat_token": "beat-4"}
-
-
-@contextmanager
-def process(command, log):
-    with log.open("wb") as stream:
-        running = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-        try:
-            yield running
-        finally:
-            running.terminate()
-            running.wait(10)
-
-
-def answers(url):
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture
@@ -54,11 +34,8 @@ def inbox(tmp_path, unused_port):
 
 
 @pytest.fixture
-def alertmanager(tmp_path, inbox, unused_port):
+def alertmanager(tmp_path, inbox, unused_port, binaries):
     """Run Alertmanager with the shipped configuration, its waits cut to tenths of a second; gives its URL."""
-    binary = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
-    if binary is None:
-        pytest.skip("there is no alertmanager on the PATH")
     (tmp_path / "slack_url").write_text(f"http://{inbox['http']}/slack/{SECRETS['slack_token']}")
     (tmp_path / "retrainer_token").write_text("unused")
     text = CONFIGURATION.read_text().replace("inbox:8002", inbox["http"]).replace("inbox:2525", inbox["smtp"])
@@ -66,9 +43,10 @@ def alertmanager(tmp_path, inbox, unused_port):
     configuration["route"] |= {"group_wait": "100ms", "group_interval": "200ms"}
     (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(configuration))
     port = unused_port()
+    binary = binaries["alertmanager"]
     command = [binary, f"--config.file={tmp_path}/alertmanager.yml", f"--storage.path={tmp_path}/data"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
-    with process(command, tmp_path / "alertmanager.log"):
+    with process(command, tmp_path / "alertmanager.log", cwd=binary.parent):
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), 20, "Alertmanager")
         yield f"http://127.0.0.1:{port}"
 
