@@ -102,9 +102,9 @@ def _quantile_bounds(values: np.ndarray, bins: int) -> tuple[float, ...]:
     quantiles = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
     spread = values[-1] - values[0]
     if spread > 0:
-        # The spread decides, not the size: Unix times must keep their last digits. Adding 0 turns -0.0 into 0.0.
-        quantiles = np.round(quantiles, 4 - math.floor(math.log10(spread))) + 0.0
-    return tuple(np.unique(quantiles).tolist())
+        # The spread decides, not the size: Unix times must keep their last digits.
+        quantiles = np.round(quantiles, 4 - math.floor(math.log10(spread)))
+    return tuple(np.unique(quantiles + 0.0).tolist())  # -0.0 becomes 0.0
 
 
 def _shares_at(values: np.ndarray, bounds: Sequence[float]) -> tuple[float, ...]:

@@ -42,7 +42,9 @@ def open_store(path: Path, feature_names: Sequence[str], *, read_only: bool) -> 
             # SQLite gives the mode of this file to its -wal and -shm, too.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             path.chmod(0o600)
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, **_OPTIONS)
+        # mode=rw does not create a file; a reader needs it, too, to take part in the write-ahead log.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path, json.dumps(list(feature_names)), read_only)
         except BaseException:
@@ -51,33 +53,32 @@ def open_store(path: Path, feature_names: Sequence[str], *, read_only: bool) -> 
     return connection
 
 
-_OPTIONS = {"isolation_level": None, "check_same_thread": False, "timeout": 5.0}
-
-
 def _prepare(connection: sqlite3.Connection, path: Path, features: str, read_only: bool) -> None:
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     else:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                _create(connection, features)
+        _create_if_new(connection, features)
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise ConfigurationError(f"{path} is not a prediction store", "name another file")
     stored = connection.execute("SELECT names FROM features").fetchone()[0]
     if stored != features:
         remedy = "name another file, or empty the lab with labkit down --purge"
         raise ConfigurationError(f"{path} holds the features {stored}, not {features}", remedy)
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _create(connection: sqlite3.Connection, features: str) -> None:
-    # Not executescript: that would commit first, and two processes could both create.
-    for statement in _SCHEMA.split(";")[:-1]:
-        connection.execute(statement)
-    connection.execute("INSERT INTO features VALUES (?)", (features,))
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+def _create_if_new(connection: sqlite3.Connection, features: str) -> None:
+    with connection:
+        # One transaction, for two processes can come at once; so not executescript, which would commit first.
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            return
+        for statement in _SCHEMA.split(";")[:-1]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO features VALUES (?)", (features,))
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
 
 @contextmanager
