@@ -1,5 +1,6 @@
 """The model service as a client sees it: every call ends in one of three outcomes, none raises."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import httpx
@@ -9,9 +10,10 @@ __all__ = ["ModelClient", "Outcome"]
 Outcome = Literal["answered", "refused", "failed"]
 
 _TIMEOUT_SECONDS = 10.0
-# More connections than the service can need, else requests would wait for each other and the loop would close.
-# Idle ones go before uvicorn's 5 s, else a request could meet a connection that is just being closed.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0)
+# Open connections have no limit, else requests would wait for each other and the loop would close. Idle ones are few,
+# since httpx asks each of them at every request whether it still lives (64 of them triple a request's cost), and go
+# before uvicorn's 5 s, else a request could meet a connection that is just being closed.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=2.0)
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -29,9 +31,21 @@ class ModelClient:
         """Close all connections."""
         await self._http.aclose()
 
-    async def predict(self, body: bytes) -> tuple[Outcome, str]:
-        """Ask for predictions; returns the outcome and, when answered, the request's id."""
-        response = await self._post("/v1/predict", content=body)
+    async def predict(self, body: bytes, on_sent: Callable[[], None]) -> tuple[Outcome, str]:
+        """Ask for predictions; returns the outcome and, when answered, the request's id.
+
+        ``on_sent`` is called once: when the request has left, or when it could not leave. A client that is short of
+        processor time starts requests long before it sends them.
+        """
+        waiting = [on_sent]
+
+        async def trace(event: str, _info: object) -> None:
+            if event == "http11.send_request_body.complete" and waiting:
+                waiting.pop()()
+
+        response = await self._post("/v1/predict", content=body, extensions={"trace": trace})
+        if waiting:
+            on_sent()
         outcome = _outcome(response)
         if outcome != "answered":
             return outcome, ""

@@ -10,7 +10,7 @@ from labkit.errors import InputError
 from labkit.simulate.scenarios import scenario
 from labkit.stack.files import write_private
 
-__all__ = ["Control", "Status", "read_control", "read_status", "write_control", "write_status"]
+__all__ = ["Control", "ControlFile", "Status", "read_control", "read_status", "write_control", "write_status"]
 
 _MAX_RATE = 1000.0
 
@@ -87,6 +87,26 @@ def write_control(path: Path | str, control: Control) -> None:
 def read_control(path: Path | str) -> Control:
     """Return what traffic is asked to do: nothing, when nobody has asked yet. Raises InputError for a damaged file."""
     return _read(Path(path), Control)
+
+
+class ControlFile:
+    """A control file that is followed: read when it was replaced since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int] | None = None
+
+    def news(self) -> Control | None:
+        """Return what is newly asked, None when nothing is. Raises InputError for a damaged file, once."""
+        try:
+            stat = self._path.stat()
+            version = (stat.st_ino, stat.st_mtime_ns)
+        except FileNotFoundError:
+            version = None
+        if version == self._version:
+            return None
+        self._version = version
+        return read_control(self._path)
 
 
 def write_status(path: Path | str, status: Status) -> None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 __all__ = ["LabelQueue", "PendingLabels"]
 
-# Real time: a service needs a few seconds to start again, at any speed of the lab.
+# Real time: a service needs seconds to start again, on a busy machine half a minute, at any speed of the lab.
 _RETRY_SECONDS = 1.0
-_MAX_RETRIES = 15
+_MAX_RETRIES = 60
 
 
 class PendingLabels(NamedTuple):

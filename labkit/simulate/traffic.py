@@ -6,9 +6,10 @@ Run it with ``python -m labkit.simulate.traffic``; it does what the control file
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -18,7 +19,7 @@ from labkit.errors import InputError
 from labkit.observe.http import read_secret
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.simulate.client import ModelClient
-from labkit.simulate.control import Control, Status, read_control, write_status
+from labkit.simulate.control import Control, ControlFile, Status, write_status
 from labkit.simulate.labels import LabelQueue, PendingLabels
 from labkit.simulate.ledger import Ledger
 from labkit.simulate.plan import Arrivals, Plan
@@ -32,6 +33,9 @@ _log = get_logger(__name__)
 _POLL_SECONDS = 0.05
 _REPORT_SECONDS = 0.5
 _GRACE_SECONDS = 1.0
+# 10 s of silence at the usual rate. Beyond it httpx spends its time on searching its connections: requests wait here
+# instead, and are reported as late.
+_MAX_IN_FLIGHT = 200
 
 
 class Traffic:
@@ -43,13 +47,13 @@ class Traffic:
 
     def __init__(self, client: ModelClient, control_path: Path, status_path: Path, clock: Clock) -> None:
         self._client = client
-        self._control_path = control_path
+        self._control_file = ControlFile(control_path)
         self._status_path = status_path
         self._clock = clock
         self._slowness = Slowness(client)
         self._in_flight: set[asyncio.Task] = set()
+        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._stopping = False
-        self._version: object = None
         self._report_at = 0.0
         self._reachable = True
         self._control = Control()
@@ -84,22 +88,29 @@ class Traffic:
         now = time.monotonic()
         self._arrivals.set_rate(self._asked_rate(), now)
         for scheduled_at in self._arrivals.due(now):
-            self._spawn(group, self._send_request(scheduled_at))
+            self._spawn(group, self._send_request, scheduled_at)
         for pending in self._labels.due(now):
-            self._spawn(group, self._send_labels(pending))
+            self._spawn(group, self._send_labels, pending)
         if now >= self._report_at:
             self._report(now)
 
-    def _spawn(self, group: asyncio.TaskGroup, sending: Coroutine) -> None:
-        task = group.create_task(sending)
+    def _spawn(self, group: asyncio.TaskGroup, send: Callable[[Any], Awaitable[None]], due: object) -> None:
+        task = group.create_task(self._when_free(send, due))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
+
+    async def _when_free(self, send: Callable[[Any], Awaitable[None]], due: object) -> None:
+        ledger = self._ledger
+        async with self._slots:
+            if self._control.running and self._ledger is ledger:  # else what waited is of a run that was stopped
+                await send(due)
 
     async def _send_request(self, scheduled_at: float) -> None:
         ledger, labels = self._ledger, self._labels  # of this run: what ends after a stop is counted nowhere else
         request = self._plan.next(self._scenario, self._since_onset())
-        ledger.send(scheduled_at, time.monotonic())
-        outcome, request_id = await self._client.predict(request.body)
+        outcome, request_id = await self._client.predict(
+            request.body, on_sent=lambda: ledger.send(scheduled_at, time.monotonic())
+        )
         ledger.answer(outcome)
         self._note_reachable(outcome != "failed")
         if outcome == "answered":
@@ -114,20 +125,13 @@ class Traffic:
 
     def _follow_control(self) -> None:
         try:
-            stat = self._control_path.stat()
-            version = (stat.st_ino, stat.st_mtime_ns)
-        except FileNotFoundError:
-            version = None
-        if version == self._version:
-            return
-        self._version = version
-        try:
-            control = read_control(self._control_path)
+            control = self._control_file.news()
         except InputError as error:
             _log.error("control file not followed", problem=error.problem, remedy=error.remedy)
             return
-        _log.info("control file followed", **asdict(control))
-        self._obey(control)
+        if control is not None:
+            _log.info("control file followed", **asdict(control))
+            self._obey(control)
 
     def _obey(self, control: Control) -> None:
         before, self._control = self._control, control

@@ -91,7 +91,7 @@ class RunningTraffic:
     def obey(self, **control):
         write_control(self.control_path, Control(**control))
 
-    def wait(self, condition, what, timeout=15):
+    def wait(self, condition, what, timeout=60):
         wait_until(lambda: condition(self.status), timeout, what, every=0.02)
         return self.status
 
