@@ -82,7 +82,9 @@ def test_every_alert_explains_itself_with_its_value(alerts):
 def test_verdicts_on_a_version_are_only_for_versions_in_service(alerts):
     judging = {name for name, alert in alerts.items() if re.search(r"model_(version|feature):\S+ [<>]", alert["expr"])}
     restricted = {
-        name for name, alert in alerts.items() if "and on (model_name, model_version) model_info" in alert["expr"]
+        name
+        for name, alert in alerts.items()
+        if "and on (model_name, model_version) last_over_time(model_info[1m])" in alert["expr"]
     }
     assert len(judging) == 5
     assert judging == restricted
