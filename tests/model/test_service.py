@@ -1,9 +1,12 @@
 """The service answers, counts and stores predictions and labels, and lets no foreign page in."""
 
+import asyncio
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 
 import httpx
 import numpy as np
@@ -13,8 +16,10 @@ from prometheus_client.openmetrics import parser as openmetrics
 
 from labkit.clock import Clock
 from labkit.model.iris import SCHEMA, sample
+from labkit.model.service import create_app
 from labkit.observe.store import PredictionStore
 
+LOCAL = "http://127.0.0.1"
 SETOSA = [5.1, 3.5, 1.4, 0.2]
 VIRGINICA = [6.7, 3.1, 5.6, 2.4]
 ERROR_TYPES = {
@@ -153,6 +158,26 @@ def test_one_request_id_leads_from_the_answer_to_the_log(service):
     lines = [line for line in service.log_lines() if line.get("request_id") == request_id]
     assert [(line["event"], line["rows"], line["service"]) for line in lines] == [("predicted", 1, "model")]
     assert "5.123" not in service.log_path.read_text()
+
+
+def test_a_prediction_that_cannot_be_stored_is_not_answered(registry, tmp_path):
+    app = create_app(registry.root, tmp_path / "store.db", "token", "iris-classifier", Clock())
+    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        database.execute("DROP TABLE requests")
+
+    async def predict() -> tuple[httpx.Response, str]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=LOCAL) as client:
+            answer = await client.post("/v1/predict", json={"instances": [SETOSA]})
+            return answer, (await client.get("/metrics")).text
+
+    answer, counts = asyncio.run(predict())
+    assert (answer.status_code, answer.json()["error_type"]) == (500, "internal")
+    assert "predictions" not in answer.json()
+    assert "5.1" not in answer.text
+    name = 'model_name="iris-classifier",model_version="v1"'
+    assert f'model_prediction_errors_total{{error_type="internal",{name}}} 1.0' in counts
+    assert f"model_prediction_rows_total{{{name}}} 0.0" in counts
 
 
 PROTECTED = ["/v1/predict", "/v1/labels", "/-/reload", "/-/faults"]
