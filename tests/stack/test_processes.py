@@ -70,6 +70,8 @@ class TestStarting:
             thread.join()
 
         assert outcomes.count(["web"]) == 1
+        others = [outcome for outcome in outcomes if outcome != ["web"]]
+        assert all(outcome == [] or "is starting or stopping the lab" in outcome for outcome in others), others
         assert len(found_by_command_line(str(free_port))) == 1
 
     def test_it_reads_nothing_and_leads_a_session_of_its_own(self, home, free_port):
