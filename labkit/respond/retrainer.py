@@ -134,8 +134,9 @@ class Retrainer:
         parts, deadline = self._parts, time.monotonic() + self._parts.clock.lab_seconds(_RECONCILE_FOR)
         while time.monotonic() < deadline:
             try:
-                champion = parts.registry.champion(parts.model_name)
-                if champion and parts.service.served_version() != champion:
+                # Loaded, not only named: what the first load imports is imported before the first run waits for it.
+                champion = parts.registry.load(parts.model_name, "champion").meta.version
+                if parts.service.served_version() != champion:
                     parts.service.reload(champion)
                     _log.warning("service_reloaded", version=champion)
                 return

@@ -69,7 +69,11 @@ class Steps:
             self.details[name] = details
             _log.info("retraining_step", run_id=self.run_id, step=name)
             self._on_step(name)
-            yield details
+            try:
+                yield details
+            except Ended as end:
+                details["ended"] = end.reason
+                raise
 
     def ago(self, duration: str) -> float:
         """Return the Unix time that lies a production duration back."""

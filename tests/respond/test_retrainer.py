@@ -81,6 +81,7 @@ def test_a_unit_error_is_refused_with_its_feature_named(world, retrainer_of):
     assert run["result"] == "rejected"
     assert run["reason"].startswith("data_quality: ")
     assert run["reason"].endswith("of petal_length are outside 0 to 9, the limit is 5.0%")
+    assert run["details"] == {"data_gate": {"ended": run["reason"]}}
     assert (world.champion, world.served, world.registry.versions("iris-classifier")) == ("v1", "v1", ["v1"])
 
 

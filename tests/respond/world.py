@@ -18,7 +18,7 @@ from labkit.respond.steps import Parts
 from labkit.respond.webhook import Notification
 
 NAME = "iris-classifier"
-RELOAD_TOKEN = "reload-token"
+RELOAD_TOKEN = "sesame-5"
 CLIENT = httpx.Client()
 CLOCK = Clock(60)
 # The shipped limits, with the waiting cut to tenths of a lab second.
