@@ -27,7 +27,7 @@ async def serve_mail(
 ) -> AsyncIterator[None]:
     """Serve SMTP on ``port`` while the block runs; a client has to log in before it can send."""
     handler = _Handler(on_mail)
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # below, it repeats what clients send: their passwords
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # else each connection is warned of
 
     def authenticator(_server, _session, _envelope, _mechanism, given) -> AuthResult:
         accepted = given.login == user.encode() and hmac.compare_digest(given.password, password.encode())
