@@ -1,5 +1,6 @@
 """The catalogue keeps its word: magnitudes against a trained champion, with scipy as the judge of drift."""
 
+import doctest
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import stats
 from labkit.errors import InputError
 from labkit.model.iris import SCHEMA, reference_rows, sample
 from labkit.model.training import train
+from labkit.simulate import scenarios
 from labkit.simulate.scenarios import CATALOGUE, RESPONSES, scenario
 
 NAMES = tuple(CATALOGUE)
@@ -63,6 +65,10 @@ def test_the_catalogue_holds_every_scenario_of_the_lab():
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(InputError, match=r"concept_drift.*\n.*steady, seasonal"):
         scenario("concept_drift")
+
+
+def test_the_example_in_the_documentation_is_true():
+    assert doctest.testmod(scenarios) == (0, 2)
 
 
 def test_a_scenario_cannot_be_changed():

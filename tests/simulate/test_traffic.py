@@ -64,6 +64,19 @@ def test_what_cannot_be_sent_in_time_is_reported_as_late_and_not_as_achieved(mod
     assert status.late_seconds_p99 > 0.3
 
 
+def test_what_waits_to_be_sent_is_dropped_when_traffic_is_stopped(model, traffic):
+    model.predict_seconds = 1.0
+    traffic.obey(rate=600, running=True)
+    traffic.wait(lambda status: status.in_flight > 400, "requests that wait for those in flight")
+
+    traffic.obey(running=False)
+    stopped = traffic.wait(lambda status: not status.running, "traffic to stop")
+    traffic.wait(lambda status: status.in_flight == 0, "what is in flight")
+
+    assert stopped.in_flight > 400
+    assert len(model.predicted) <= stopped.sent + 200
+
+
 def test_labels_tell_the_truth_minutes_after_the_answer(model, traffic):
     traffic.obey(rate=40, seed=5, running=True)
     traffic.wait(lambda status: status.labels_sent >= 40, "40 labelled requests")
