@@ -64,6 +64,20 @@ class Reference:
             prediction_ratio={} if predictions is None else _class_shares(predictions),
         )
 
+    def ks_distances(self, rows: np.ndarray) -> dict[str, float]:
+        """Return per feature how far rows ``(n_rows, n_features)`` are from the reference, from 0 to 1.
+
+        This is Kolmogorov and Smirnov's distance taken at the bounds only, as the rules in PromQL take it: at most the
+        exact one, and less than it by no more than the largest share of either side in one bin. NaN where a feature has
+        no finite value.
+        """
+        distances = {}
+        for name, column in zip(self.feature_names, np.asarray(rows, dtype=np.float64).T, strict=True):
+            values = np.sort(column[np.isfinite(column)])
+            shares = _shares_at(values, self.bounds[name]) if len(values) else (math.nan,)
+            distances[name] = float(np.max(np.abs(np.subtract(shares, self.cdf[name]))))
+        return distances
+
     def to_dict(self) -> dict[str, Any]:
         """Return the reference as what JSON can hold."""
         return asdict(self)

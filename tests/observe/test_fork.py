@@ -1,6 +1,7 @@
 """A process that was forked off starts counting at 0, and never waits for its parent's locks."""
 
 import os
+import signal
 import threading
 
 import numpy as np
@@ -19,6 +20,7 @@ def value_in_child(read) -> float:
     readable, writable = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(20)  # a child that waits for a lock for ever says nothing
         try:
             os.write(writable, str(read()).encode())
         finally:

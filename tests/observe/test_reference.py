@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import ecdf
+from scipy.stats import ecdf, ks_2samp
 
 from labkit.errors import InputError
 from labkit.observe.histogram import bucket_labels
@@ -119,3 +119,24 @@ def test_a_damaged_reference_is_refused(damage):
 
     with pytest.raises(InputError):
         Reference.from_dict(sound | damage)
+
+
+def test_distances_are_those_of_ks_at_the_bounds():
+    rng = np.random.default_rng(3)
+    rows, moved = rng.normal(size=(20_000, 2)), rng.normal(size=(5_000, 2)) + (0.0, 0.6)
+    found = Reference.from_rows(rows, ("stays", "moves"), bins=50).ks_distances(moved)
+    for column, name in enumerate(("stays", "moves")):
+        exact = ks_2samp(rows[:, column], moved[:, column]).statistic
+        assert exact - 0.04 <= found[name] <= exact
+
+
+def test_the_distance_of_rows_to_their_own_reference_is_zero():
+    rows = np.random.default_rng(4).normal(size=(1_000, 1))
+    assert Reference.from_rows(rows, ("x",)).ks_distances(rows) == {"x": 0.0}
+
+
+def test_missing_values_are_left_out_of_a_distance_and_all_missing_is_unknown():
+    rows = np.random.default_rng(5).normal(size=(1_000, 1))
+    reference = Reference.from_rows(rows, ("x",))
+    assert reference.ks_distances(np.vstack([rows, [[np.nan]]])) == {"x": 0.0}
+    assert np.isnan(reference.ks_distances(np.full((3, 1), np.nan))["x"])

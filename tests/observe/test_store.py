@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labkit.clock import Clock
+from labkit.clock import Clock, wait_until
 from labkit.errors import InputError, LabError
 from labkit.observe.store import PredictionStore
 
@@ -228,7 +228,7 @@ def test_only_the_owner_can_read_the_files_whatever_the_umask(path):
 WRITER = """
 import sys
 import numpy as np
-from labkit.clock import Clock
+from labkit.clock import Clock, wait_until
 from labkit.observe.store import PredictionStore
 
 store = PredictionStore(sys.argv[1], ["length", "width"], clock=Clock(60))
@@ -279,7 +279,7 @@ def test_old_requests_are_pruned_in_production_time(path):
         for n in range(1_000):
             append(store, f"old{n}")
         old_until = time.time()
-        threading.Event().wait(0.11)
+        wait_until(lambda: time.time() > old_until + 0.1, 5, "the retention to pass", every=0.01)
         for n in range(200):
             append(store, f"new{n}")
 
@@ -381,3 +381,9 @@ def test_a_file_with_a_strange_name_can_be_used(tmp_path):
         append(store, "r1")
 
     assert path.exists()
+
+
+def test_a_service_that_only_writes_never_loads_pandas():
+    code = "import sys, labkit.observe.metrics, labkit.observe.store; print('pandas' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -5,7 +5,6 @@ import contextlib
 import functools
 import inspect
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -251,26 +250,22 @@ def test_a_version_may_be_given_as_a_number(registry):
     )
 
 
-def test_buffers_stay_small_when_nobody_scrapes(registry, track):
+@pytest.mark.parametrize("fails", [False, True])
+def test_buffers_stay_small_when_nobody_scrapes(registry, track, fails):
     @track
-    def predict(fails):
+    def predict():
         if fails:
             raise ValueError
-        return [1]
 
-    calls = collector_of(registry).source(CallRecord, "iris", "v1", CallRecord)
-    longest = 0
-    for n in range(20_000):
-        if n % 2:
-            predict(False)
-        else:
-            with pytest.raises(ValueError):
-                predict(True)
+    calls, longest = collector_of(registry).source(CallRecord, "iris", "v1", CallRecord), 0
+    for _ in range(20_000):
+        with contextlib.suppress(ValueError):
+            predict()
         longest = max(longest, len(calls.begun), len(calls.ended), len(calls._failed))
 
-    assert longest <= 2 * 8192
+    assert 8192 <= longest <= 2 * 8192
     assert value(registry, "model_prediction_requests_total") == 20_000
-    assert errors(registry, "invalid_input") == 10_000
+    assert errors(registry, "invalid_input") == 20_000 * fails
 
 
 @pytest.mark.usefixtures("hasty_threads")
@@ -313,12 +308,3 @@ def test_a_value_read_by_another_thread_after_a_call_has_ended_is_exact(registry
         thread.start()
         thread.join()
         assert value(registry, "model_prediction_requests_total") == n
-
-
-def test_the_tracker_adds_less_than_a_hundredth_of_a_millisecond(track):
-    # A loose bound, for a machine under load; the benchmark measures the real 0.3 µs.
-    predict = track(lambda: [1])
-    started = time.process_time()
-    for _ in range(10_000):
-        predict()
-    assert (time.process_time() - started) / 10_000 < 1e-5
