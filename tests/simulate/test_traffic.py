@@ -176,7 +176,7 @@ def test_no_traffic_asks_for_none(model, traffic):
 
 
 def test_refused_requests_are_counted_apart_and_have_no_labels(traffic):
-    traffic.obey(scenario="bad_requests", rate=60, running=True)
+    traffic.obey(scenario="bad_requests", rate=120, running=True)
     faulty = traffic.wait(lambda status: status.sent >= 150, "150 requests")
     traffic.obey(scenario="no_traffic", running=True)
     status = traffic.wait(lambda status: status.asked_rate == status.in_flight == status.labels_pending == 0, "quiet")
