@@ -1,6 +1,8 @@
 """Lab: the one object that a notebook holds. It starts, resets and shows the stack, and asks it questions."""
 
 import os
+import shutil
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,10 +11,11 @@ import httpx
 
 from labkit.clock import Clock, wait_until
 from labkit.errors import ConfigurationError, InputError, LabError
+from labkit.model.registry import ModelRegistry
 from labkit.simulate.control import Control, read_control, read_status, write_control
 from labkit.stack.alertmanager import Alertmanager
 from labkit.stack.home import Home
-from labkit.stack.processes import running, start, stop
+from labkit.stack.processes import listening, running, start, stop
 from labkit.stack.prometheus import Prometheus
 from labkit.stack.render import render
 from labkit.stack.services import stack_services
@@ -21,7 +24,6 @@ from labkit.status import ServiceStatus, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labkit.model.registry import ModelRegistry
     from labkit.observe.store import PredictionStore
 
 __all__ = ["MODEL_NAME", "Lab"]
@@ -73,7 +75,7 @@ class Lab:
         self.home.create()
         with self.home.lock():
             if not self._complete():
-                self._restart()
+                self._start()
         return self
 
     def down(self, *, purge: bool = False) -> None:
@@ -91,24 +93,35 @@ class Lab:
         with self.home.lock():
             stop(self.home)
             self.home.wipe()
-            self._restart()
+            self._start()
         return self
 
-    def _restart(self) -> None:
-        stop(self.home)  # what a killed starter, or a half-dead stack, left behind
+    def _start(self) -> None:
+        """Start what does not run: after a killed starter or a crashed server some of it does."""
         self.home.speed = self.clock.speed
-        self.notices = self.home.choose_ports()
+        held = {port for sockets in listening(self.home).values() for _, port in sockets}
+        self.notices = self.home.choose_ports(held)
+        if self.notices:
+            stop(self.home)  # those that run know an address that has moved
         render(self.home, self.clock)
-        self.restore_champion()
-        start(stack_services(self.home, self.clock), self.home)
+        self._restore_champion()
+        services = stack_services(self.home, self.clock)
+        start([service for service in services if service.name != "prometheus"], self.home)
+        start(services, self.home)  # Prometheus last: it would page somebody for a model that is still starting
         wait_until(self._complete, 30, "every target to be scraped and Alertmanager to be found")
 
-    def restore_champion(self) -> None:
-        """Train and promote the shipped champion where the registry has no model yet."""
-        if not self.registry.versions(MODEL_NAME):
+    def _restore_champion(self) -> None:
+        """Put the shipped champion into an empty registry; it is trained the first time only, which takes seconds."""
+        if self.registry.versions(MODEL_NAME):
+            return
+        shipped = self.home.root / "shipped"
+        if not shipped.is_dir():
             from labkit.model.training import train_first_champion
 
-            train_first_champion(self.registry, MODEL_NAME)
+            with tempfile.TemporaryDirectory(dir=self.home.root) as folder:
+                train_first_champion(ModelRegistry(folder), MODEL_NAME)
+                shutil.copytree(folder, shipped)
+        shutil.copytree(shipped, self.home.registry, dirs_exist_ok=True)
 
     def _complete(self) -> bool:
         """True when all processes run, every target is up, and Prometheus knows its Alertmanager."""
@@ -134,10 +147,8 @@ class Lab:
         return Alertmanager(self.home.url("alertmanager"), self.home.secret("alertmanager_password"), self.clock)
 
     @property
-    def registry(self) -> "ModelRegistry":
+    def registry(self) -> ModelRegistry:
         """The models on disk."""
-        from labkit.model.registry import ModelRegistry
-
         return ModelRegistry(self.home.registry)
 
     def store(self) -> "PredictionStore":

@@ -8,7 +8,7 @@ import numpy as np
 
 from labkit.observe.store import PredictionStore
 from labkit.respond.changepoint import last_drop
-from labkit.respond.gates import data_gate, label_gate
+from labkit.respond.gates import data_gate, label_gate, sensor_gate
 from labkit.respond.policy import Policy
 from labkit.respond.steps import Ended, Steps, end_if
 
@@ -54,9 +54,12 @@ def check_data(steps: Steps, store: PredictionStore) -> int:
     """End the run when recent rows may not be learnt from, whatever the accuracy says; returns their number."""
     schema, policy = steps.parts.schema, steps.parts.policy
     rows = store.predictions(since=steps.ago(policy.recent))
+    instances = rows[list(schema.feature_names)].to_numpy(dtype=float)
     ranges = {name: schema.plausible_ranges[name] for name in schema.feature_names}
-    end_if("rejected", data_gate(rows[list(ranges)].to_numpy(dtype=float), ranges, policy))
+    reference = steps.parts.registry.meta(steps.parts.model_name, "champion").reference
+    end_if("rejected", data_gate(instances, ranges, policy))
     end_if("rejected", label_gate(list(rows["label"].dropna()), schema.class_names, policy))
+    end_if("rejected", sensor_gate(reference.ks_distances(instances), len(instances), reference.n_rows, policy))
     return len(rows)
 
 

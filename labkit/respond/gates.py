@@ -10,7 +10,16 @@ import numpy as np
 from labkit.model.training import Evaluation
 from labkit.respond.policy import Policy
 
-__all__ = ["Difference", "Refusal", "challenger_gate", "data_gate", "label_gate", "paired_difference", "watch_gate"]
+__all__ = [
+    "Difference",
+    "Refusal",
+    "challenger_gate",
+    "data_gate",
+    "label_gate",
+    "paired_difference",
+    "sensor_gate",
+    "watch_gate",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,26 @@ def label_gate(labels: Sequence[str], class_names: Sequence[str], policy: Policy
     """Refuse labels (n,) of which too many name no class of the schema: a new class cannot be learnt by retraining."""
     unknown = float(np.mean(~np.isin(labels, class_names))) if len(labels) else 0.0
     return _worst([(unknown, policy.max_unknown_label_ratio, "of the labels name no known class")])
+
+
+def sensor_gate(distances: Mapping[str, float], n_rows: int, n_reference: int, policy: Policy) -> Refusal | None:
+    """Refuse rows in which one feature has moved while all others stay where the reference has them.
+
+    Lengths of a flower grow together; one that moves alone tells of its sensor or its unit, long before its values are
+    implausible. ``distances`` are KS distances, NaN where unknown. They count from the limit of the drift alert on:
+    chance alone exceeds it once in 100,000 times.
+    """
+    known = sorted(((value, name) for name, value in distances.items() if not math.isnan(value)), reverse=True)
+    if len(known) < 2:
+        return None
+    (distance, name), (next_distance, _) = known[:2]
+    limit = max(policy.max_lone_distance, 2.47 * math.sqrt(1 / n_rows + 1 / n_reference))
+    if distance <= limit or distance < policy.lone_factor * next_distance:
+        return None
+    detail = (
+        f"{name} moved alone, by a KS distance of {distance:.2f}; no other feature by more than {next_distance:.2f}"
+    )
+    return Refusal("data_quality", detail)
 
 
 def _worst(findings: Sequence[tuple[float, float, str]]) -> Refusal | None:

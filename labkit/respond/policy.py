@@ -18,6 +18,8 @@ class Policy:
     max_missing_ratio: float = 0.05
     max_out_of_range_ratio: float = 0.05
     max_unknown_label_ratio: float = 0.05
+    max_lone_distance: float = 0.15  # KS, of one feature while all others stay
+    lone_factor: float = 3.0  # "stay": their distance is that many times smaller
 
     # Since when the champion fails, and how many labelled rows of that time it takes.
     history: str = "6h"

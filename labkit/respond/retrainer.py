@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from labkit.errors import LabError
 from labkit.observe.logs import get_logger
-from labkit.respond.run import execute
 from labkit.respond.steps import Parts
 from labkit.respond.webhook import Notification
 
@@ -113,6 +112,8 @@ class Retrainer:
         return ""
 
     def _run(self, run_id: int) -> None:
+        from labkit.respond.run import execute  # takes seconds, which the start of the process should not
+
         started = time.monotonic()
         self._count(execute(run_id, self._parts, stop=self._stop, on_step=self._on_step))
         self._seconds.labels(self._parts.model_name).observe(time.monotonic() - started)

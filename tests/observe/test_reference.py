@@ -123,7 +123,7 @@ def test_a_damaged_reference_is_refused(damage):
 
 def test_distances_are_those_of_ks_at_the_bounds():
     rng = np.random.default_rng(3)
-    rows, moved = rng.normal(size=(20_000, 2)), rng.normal(size=(5_000, 2)) + (0.0, 0.6)
+    rows, moved = rng.normal(size=(20_000, 2)), rng.normal((0.0, 0.6), size=(5_000, 2))
     found = Reference.from_rows(rows, ("stays", "moves"), bins=50).ks_distances(moved)
     for column, name in enumerate(("stays", "moves")):
         exact = ks_2samp(rows[:, column], moved[:, column]).statistic

@@ -8,7 +8,15 @@ from scipy import stats
 
 from labkit.model.iris import SCHEMA, sample
 from labkit.model.training import Evaluation
-from labkit.respond.gates import Difference, challenger_gate, data_gate, label_gate, paired_difference, watch_gate
+from labkit.respond.gates import (
+    Difference,
+    challenger_gate,
+    data_gate,
+    label_gate,
+    paired_difference,
+    sensor_gate,
+    watch_gate,
+)
 from labkit.respond.policy import Policy
 
 POLICY = Policy()
@@ -168,3 +176,25 @@ def test_the_watch_uses_wilson_s_interval():
 
     assert watch_gate(1000, 900, upper + 1e-9, POLICY).reason == "rolled_back"
     assert watch_gate(1000, 900, upper - 1e-9, POLICY) is None
+
+
+def distances(**moved):
+    return dict.fromkeys(SCHEMA.feature_names, 0.03) | moved
+
+
+def test_a_feature_that_moves_alone_is_refused_while_its_values_are_still_plausible():
+    refusal = sensor_gate(distances(petal_width=0.23), 1500, 10_000, POLICY)
+    assert (refusal.reason, "petal_width moved alone" in refusal.detail) == ("data_quality", True)
+
+
+def test_features_that_move_together_may_be_learnt_from():
+    assert sensor_gate(distances(sepal_length=0.26, sepal_width=0.28), 1500, 10_000, POLICY) is None
+
+
+def test_a_move_below_the_alerts_limit_is_none():
+    assert sensor_gate(distances(petal_width=0.14), 1500, 10_000, POLICY) is None
+
+
+def test_a_hundred_rows_may_move_further_by_chance():
+    assert sensor_gate(distances(petal_width=0.23), 100, 10_000, POLICY) is None
+    assert sensor_gate(distances(petal_width=0.26), 100, 10_000, POLICY) is not None
