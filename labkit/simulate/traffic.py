@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from labkit.clock import Clock
 from labkit.errors import InputError
@@ -67,8 +66,6 @@ class Traffic:
 
     async def run(self) -> None:
         """Follow the control file, send what is due, report; requests in flight get a second to end."""
-        # The first rows load scikit-learn, which takes a second: now, and not while requests are due.
-        self._scenario.batch(1, None, np.random.default_rng())
         async with asyncio.TaskGroup() as group:  # an error that nobody foresaw ends the process, loudly
             slowness = group.create_task(self._slowness.run())
             while not self._stopping:

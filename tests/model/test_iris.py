@@ -14,6 +14,15 @@ def test_the_measured_flowers_are_fifty_of_each_class():
     assert dict(zip(*np.unique(labels, return_counts=True), strict=True)) == dict.fromkeys(SCHEMA.class_names, 50)
 
 
+def test_the_measured_flowers_are_those_that_scikit_learn_ships():
+    from sklearn.datasets import load_iris
+
+    instances, labels = reference_rows()
+    expected, codes = load_iris(return_X_y=True)
+    np.testing.assert_array_equal(instances, expected)
+    np.testing.assert_array_equal(labels, np.array(SCHEMA.class_names)[codes])
+
+
 def test_the_same_seed_gives_the_same_flowers():
     first, second = (sample(50, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
