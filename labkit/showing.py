@@ -78,6 +78,7 @@ def show_traffic(lab: "Lab", duration: str | None) -> None:
         console.print("stopped")
     finally:
         lab.stop_traffic()
+        wait_until(lambda: not read_status(lab.home.traffic_status).running, 5, "traffic to stop")
         console.print(str(read_status(lab.home.traffic_status)))
 
 

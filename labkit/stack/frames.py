@@ -10,13 +10,16 @@ __all__ = ["frame", "series_index", "time_index"]
 
 
 def frame(rows: Sequence[dict[str, Any]], columns: Sequence[str], times: Sequence[str] = ()) -> "pd.DataFrame":
-    """Return a DataFrame with ``columns`` first, then whatever else ``rows`` hold; ``times`` are parsed (UTC)."""
+    """Return a DataFrame with ``columns`` first, then whatever else ``rows`` hold.
+
+    ``times`` are parsed (UTC); Go's zero time, the year 1, means "never" and becomes NaT.
+    """
     import pandas as pd
 
     extra = sorted({key for row in rows for key in row} - set(columns))
     table = pd.DataFrame(rows, columns=[*columns, *extra])
     for column in times:
-        table[column] = pd.to_datetime(table[column], utc=True, format="ISO8601")
+        table[column] = pd.to_datetime(table[column], utc=True, format="ISO8601", errors="coerce")
     return table
 
 

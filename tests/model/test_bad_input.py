@@ -216,12 +216,12 @@ def test_under_a_flood_of_bad_input_memory_stays_flat_and_no_scrape_is_missed(se
     scraper = Scraper(service)
     scraper.start()
     try:
-        for _ in range(10):
+        while len(scraper.seconds) < 8 and scraper.is_alive():
             for body, status, *_ in REFUSED.values():
                 assert send(service, body).status_code == status
     finally:
         scraper.finished.set()
         scraper.join()
-    assert len(scraper.seconds) >= 4
+    assert len(scraper.seconds) >= 8
     assert max(scraper.seconds) < 0.25
     assert max(scraper.memory_bytes) - scraper.memory_bytes[0] < 20 * MEGABYTE

@@ -175,9 +175,12 @@ class TestPrometheus:
         assert counts.between(3, 5).all()
 
     def test_samples_of_a_range_carry_their_times(self, prometheus):
-        frame = prometheus.query('up{job="model"}[2m]')
+        def frame_of_two_minutes():
+            return prometheus.query('up{job="model"}[2m]')
 
-        assert 7 <= len(frame) <= 9
+        wait_until(lambda: len(frame_of_two_minutes()) >= 7, 10, "two production minutes of samples")
+        frame = frame_of_two_minutes()
+        assert len(frame) <= 9
         assert frame["time"].diff().dropna().between(timedelta(seconds=0.2), timedelta(seconds=0.3)).all()
 
     def test_a_range_query_gives_a_column_per_series_and_a_row_per_step(self, prometheus):
