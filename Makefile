@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LAB_URL_PATH := /lab/tree/notebooks/00_start_here.ipynb
-# LAB_BROWSER=0 prints the address instead of opening a browser.
+# LAB_BROWSER=0 prints the address instead of opening a browser. LAB_ROOT is the folder that JupyterLab shows.
 LAB_BROWSER ?= 1
+LAB_ROOT ?= $(CURDIR)
 
 .PHONY: help setup lab demo notebooks test test-all check bench clean
 .DEFAULT_GOAL := help
@@ -31,7 +31,7 @@ lab: setup ## Open the lab in JupyterLab
 	@if [ "$$(id -u)" = 0 ]; then echo "You are root: passing --allow-root to JupyterLab."; root=--allow-root; fi; \
 	if [ "$(LAB_BROWSER)" = 0 ]; then browser=--no-browser; fi; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/jupyter lab $$root $$browser --ServerApp.ip=127.0.0.1 \
-	  --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=$(LAB_URL_PATH)
+	  --ServerApp.root_dir="$(LAB_ROOT)" --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 demo: setup ## Watch the whole loop once, in a terminal, in about a minute
 	@$(BIN)/labkit demo

@@ -30,6 +30,8 @@ __all__ = ["MODEL_NAME", "Lab"]
 
 MODEL_NAME = "iris-classifier"
 
+# What a server has to show in a browser; Debian's Alertmanager has no page, `lab` shows its alerts.
+_PAGES = {"model": "/v1/model", "retrainer": "/runs", "inbox": "/", "prometheus": "/targets"}
 _PURPOSES = {
     "model": "serves predictions, takes labels, shows metrics",
     "retrainer": "trains, tests and promotes a challenger, or refuses to",
@@ -258,7 +260,9 @@ class Lab:
     def _service_status(self, name: str, runs: bool) -> ServiceStatus:
         url = self.home.url(name) if runs and name in self.home.ports else ""
         state = "stopped" if not runs else "ready" if not url or _answers(url) else "starting"
-        return ServiceStatus(name, _PURPOSES[name], state, url)
+        return ServiceStatus(
+            name, _PURPOSES[name], state, url, page=url + _PAGES[name] if url and name in _PAGES else ""
+        )
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_()

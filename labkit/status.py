@@ -11,12 +11,13 @@ _COLOURS = {"ready": "#0072b2", "starting": "#e69f00", "stopped": "#d55e00"}  # 
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One process of the stack. ``state`` is ``ready``, ``starting`` or ``stopped``; ``url`` is for a browser."""
+    """One process of the stack. ``state`` is ``ready``, ``starting`` or ``stopped``; ``page`` is for a browser."""
 
     name: str
     purpose: str
     state: str
     url: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Status:
 
     def _repr_html_(self) -> str:
         rows = [
-            (f"<b>{service.name}</b>", _mark(service.state), _link(service.url), html.escape(service.purpose))
+            (f"<b>{service.name}</b>", _mark(service.state), _address(service), html.escape(service.purpose))
             for service in self.services
         ]
         body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
@@ -78,5 +79,7 @@ def _mark(state: str) -> str:
     return f'<span style="color:{_COLOURS[state]}">{_MARKS[state]}</span> {state}'
 
 
-def _link(url: str) -> str:
-    return f'<a href="{html.escape(url)}" target="_blank" rel="noopener">{html.escape(url)}</a>' if url else ""
+def _address(service: ServiceStatus) -> str:
+    if not service.page:
+        return html.escape(service.url)
+    return f'<a href="{html.escape(service.page)}" target="_blank" rel="noopener">{html.escape(service.url)}</a>'

@@ -216,7 +216,7 @@ def test_an_error_on_the_command_line_is_words_and_not_a_traceback(lab: Lab) -> 
 
 def test_a_notebook_shows_links_as_a_table_and_escapes_them(lab: Lab) -> None:
     html = lab._repr_html_()
-    assert f'href="{lab.home.url("prometheus")}"' in html
+    assert f'href="{lab.home.url("prometheus")}/targets"' in html
     assert html.count("<tr>") >= len(SERVERS)
 
 

@@ -22,7 +22,7 @@ for finding in examine():
 # ## Start the lab
 #
 # `Lab.open(fresh=True)` starts the servers, or takes those that run, and begins with empty data. It takes seconds. The
-# table has a line for each server; the links open its own pages.
+# table has a line for each server; the links open what it has to show.
 
 # %%
 from labkit import Lab
@@ -91,7 +91,7 @@ assert accuracy["value"].item() > 0.90
 f"One lab second is {lab.clock.speed:g} production seconds; 5m pass in {lab.clock.lab_seconds('5m'):g} s."
 
 # %% [markdown]
-# Compare the same rule in both: on the left as it is written, on the right as this Prometheus runs it.
+# Compare how long the same rule waits: first as it is written, then as this Prometheus runs it.
 
 # %%
 from labkit.stack.render import config_dir

@@ -1,0 +1,79 @@
+"""`make lab` in a real browser: notebook 00 is open and runs to its end."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labkit.clock import wait_until
+from labkit.lab import Lab
+from labkit.stack.home import Home
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
+    pytest.mark.skipif(shutil.which("make") is None, reason="no make on PATH: apt-get install make"),
+]
+
+
+@pytest.fixture
+def learner(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the notebooks, and a lab in it that is stopped in the end."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("source", "*.py"))
+    yield tmp_path
+    Lab.attach(Home(tmp_path / ".lab")).down()
+
+
+@pytest.fixture
+def address(learner: Path) -> Iterator[str]:
+    """What `LAB_BROWSER=0 make lab` prints."""
+    log = learner / "jupyter.log"
+    env = {**os.environ, "LAB_BROWSER": "0", "LAB_ROOT": str(learner), "LABKIT_HOME": str(learner / ".lab")}
+    env |= {"JUPYTER_CONFIG_DIR": str(learner / "config"), "JUPYTER_RUNTIME_DIR": str(learner / "runtime")}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            ["make", "lab"], cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield wait_until(
+            lambda: re.findall(r"http://127\.0\.0\.1:\d+/\S+token=\w+", log.read_text()), 60, "an address"
+        )[0]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
+
+def test_notebook_00_opens_and_runs_to_its_end(learner: Path, address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    assert "/lab/tree/notebooks/00_start_here.ipynb" in address
+    notebook = learner / "notebooks" / "00_start_here.ipynb"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        page.get_by_role("heading", name="Start here").wait_for(timeout=60_000)
+        page.locator(".jp-Notebook").click()
+        page.get_by_role("menubar").get_by_text("Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+
+        def finished() -> bool:
+            page.keyboard.press("Control+S")
+            page.wait_for_timeout(500)
+            return all(cell["execution_count"] for cell in code_cells(notebook))
+
+        wait_until(finished, 90, "every cell to have run")
+        browser.close()
+    assert [output for cell in code_cells(notebook) for output in cell["outputs"] if "ename" in output] == []
+
+
+def code_cells(notebook: Path) -> list[dict]:
+    return [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
