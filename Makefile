@@ -17,7 +17,7 @@ help: ## Show these commands
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"labkit needs Python 3.11 or newer, this is {sys.version.split()[0]}: run  make PYTHON=/path/to/python3.12 lab")'
 	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(BIN)/python .ci/get_pip.py; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(BIN)/python .ci/get_pip.py; }
 
 $(READY): pyproject.toml | $(BIN)/pip
 	@echo "Installing labkit and its libraries into $(VENV) (about a minute, once) ..."

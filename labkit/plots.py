@@ -46,7 +46,7 @@ def incident(
     figure = Picture(figsize=(10, 8.2), dpi=120, layout="constrained")
     heights = [3, 3, 2, 0.7 + 0.45 * max(1, len(alerts))]
     axes = figure.subplots(4, 1, sharex=True, gridspec_kw={"height_ratios": heights})
-    figure.suptitle(textwrap.fill(title, 95), x=0.01, ha="left", fontsize=12.5)
+    figure.suptitle(textwrap.fill(title, 105), x=0.01, ha="left", fontsize=12)
     _curve(axes[0], curves["accuracy"], "Accuracy of labelled predictions, last 15 min", "below", 0.90)
     _curve(axes[1], curves["drift"], "Input drift: KS distance to the reference, last hour", "above", 0.15)
     _curve(axes[2], curves["errors"], "Requests that ended in an error, last 5 min")
@@ -68,8 +68,8 @@ def _curve(axis: "Axes", frame: "pd.DataFrame", name: str, side: str = "", objec
     if objective is not None:
         axis.axhline(objective, color=_GREY, linewidth=1, linestyle=(0, (4, 3)))
         axis.annotate(
-            f"alerts {side} {objective:g}", (0.995, objective), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color=_GREY,
+            f"alerts {side} {objective:g}", (0.005, objective), xycoords=("axes fraction", "data"),
+            xytext=(0, -11), textcoords="offset points", ha="left", fontsize=8, color=_GREY,
         )  # fmt: skip
     if frame.shape[1] > 1:
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5, frameon=False)

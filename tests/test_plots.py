@@ -1,0 +1,43 @@
+"""Pictures show what they were given."""
+
+import pandas as pd
+
+from labkit import plots
+
+CURVES = {
+    "accuracy": pd.DataFrame({"v1": [0.98, 0.4]}, index=[0.0, 10.0]),
+    "drift": pd.DataFrame({"petal_length": [0.02, 0.7], "petal_width": [0.01, 0.02]}, index=[0.0, 10.0]),
+    "errors": pd.DataFrame({"iris-classifier": [0.0, 0.0]}, index=[0.0, 10.0]),
+}
+
+
+def incident(alerts: dict) -> plots.Picture:
+    return plots.incident(CURVES, alerts, [(4.0, "fault")], title="unit_error: " + "mm instead of cm " * 10)
+
+
+def test_an_incident_has_a_curve_for_each_series_and_a_lane_for_each_alert() -> None:
+    figure = incident({"ModelAccuracyLow": [("pending", 5.0, 8.0), ("firing", 8.0, 10.0)]})
+    accuracy, drift, _, lanes = figure.axes
+    assert [line.get_label() for line in drift.get_lines()[:2]] == ["petal_length", "petal_width"]
+    assert accuracy.get_lines()[0].get_ydata().tolist() == [0.98, 0.4]
+    assert [text.get_text() for text in lanes.get_yticklabels()] == ["ModelAccuracyLow"]
+
+
+def test_an_incident_without_alerts_and_without_data_says_so() -> None:
+    empty = dict.fromkeys(CURVES, pd.DataFrame())
+    figure = plots.incident(empty, {}, [], title="steady")
+    assert "no alert" in [text.get_text() for text in figure.axes[3].texts]
+
+
+def test_a_notebook_shows_a_picture_without_pyplot() -> None:
+    assert plots.loop()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_no_text_of_the_map_leaves_its_box_or_the_picture() -> None:
+    figure = plots.loop()
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0
+        assert box.x1 <= page.x1
