@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,15 @@ def test_conda_and_pip_install_the_same() -> None:
 def test_contributing_says_why_of_each_dependency() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert [name for name in requirements() if f"| {name} |" not in text] == []
+
+
+def test_every_library_that_is_imported_is_named() -> None:
+    distributions = packages_distributions()
+    used = {name.split(".")[0] for path in [*modules(), *ROOT.glob("notebooks/*.py")] for name in imports(path)}
+    foreign = {name for name in used - sys.stdlib_module_names if name in distributions} - {"labkit"}
+    assert {
+        name for name in foreign if not set(map(canonicalize_name, distributions[name])) & set(requirements())
+    } == set()
 
 
 def test_every_dependency_has_a_lower_bound() -> None:

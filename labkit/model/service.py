@@ -5,7 +5,6 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import click
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -17,7 +16,7 @@ from labkit.model.iris import SCHEMA
 from labkit.model.operations import operation_routes
 from labkit.model.predictions import prediction_routes
 from labkit.model.serving import Serving
-from labkit.observe.http import LoopbackGuard, read_secret
+from labkit.observe.http import LoopbackGuard, read_secret, serve
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.store import PredictionStore
 
@@ -104,17 +103,7 @@ def main(
     except LabError as error:
         _log.error("cannot start", problem=error.problem, remedy=error.remedy)
         raise SystemExit(1) from None
-    # Connections stay open longer than clients keep idle ones: a client must not send into one that just closed.
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=3,
-    )
+    serve(app, host, port)
 
 
 if __name__ == "__main__":

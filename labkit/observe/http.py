@@ -1,4 +1,4 @@
-"""Guard loopback servers: any page open in a browser can reach them, so Host, Origin and media type are checked."""
+"""Run servers on loopback and guard them: any page open in a browser can reach them there."""
 
 import hmac
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labkit.errors import ConfigurationError
 
-__all__ = ["LoopbackGuard", "bearer_matches", "read_secret"]
+__all__ = ["LoopbackGuard", "bearer_matches", "read_secret", "serve"]
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HOST = re.compile(r"(\[[0-9a-f:]+\]|[a-z0-9_.-]+)(?::\d{1,5})?")
@@ -84,6 +84,22 @@ def read_secret(path: str | Path) -> str:
     if not secret:
         raise ConfigurationError(f"the secret {path} is empty", f"rm {path}, and labkit up writes it anew")
     return secret
+
+
+def serve(app, host: str, port: int) -> None:
+    """Serve until SIGTERM. There is no access log: a Slack URL is a secret, and scrapes are no news."""
+    import uvicorn  # only servers need it, and this module is imported by others too
+
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,  # longer than clients keep idle connections: none sends into one that just closed
+        timeout_graceful_shutdown=3,
+    )
 
 
 def _values(scope, name: bytes) -> list[str]:

@@ -1,12 +1,11 @@
-"""What the two servers of this package share: reading bounded bodies, and running until SIGTERM."""
+"""What the two servers of this package share: reading bodies that are bounded."""
 
 import json
 from typing import Any
 
-import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import HTTPException, Request
 
-__all__ = ["read_json", "serve"]
+__all__ = ["read_json"]
 
 
 async def read_json(request: Request, max_bytes: int) -> Any:
@@ -23,17 +22,3 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "the body is not JSON") from error
-
-
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until SIGTERM. There is no access log: a Slack URL is a secret, and scrapes are no news."""
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,  # longer than clients keep idle connections: none sends into one that just closed
-        timeout_graceful_shutdown=3,
-    )

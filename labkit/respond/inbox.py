@@ -13,11 +13,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from labkit.errors import InputError, LabError
-from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret
+from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret, serve
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.metrics import exposition
 from labkit.respond.formats import read_mail, read_pagerduty, read_slack
-from labkit.respond.http import read_json, serve
+from labkit.respond.http import read_json
 from labkit.respond.mailbox import CHANNELS, MAX_CHARACTERS, Draft, Mailbox
 from labkit.respond.mailserver import serve_mail
 from labkit.respond.page import CONTENT_SECURITY_POLICY, inbox_page

@@ -15,12 +15,12 @@ from labkit.clock import Clock
 from labkit.errors import InputError, LabError
 from labkit.model.iris import SCHEMA
 from labkit.model.registry import ModelRegistry
-from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret
+from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret, serve
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.metrics import exposition
 from labkit.observe.store import PredictionStore
 from labkit.respond.audit import Audit
-from labkit.respond.http import read_json, serve
+from labkit.respond.http import read_json
 from labkit.respond.policy import Policy
 from labkit.respond.retrainer import Retrainer
 from labkit.respond.serving import ModelService

@@ -93,6 +93,7 @@ def _prometheus(home: Home, clock: Clock, program: Path) -> Service:
         f"--storage.tsdb.path={home.prometheus_data}",
         "--storage.tsdb.retention.time=30d",
         f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.external-url={home.url('prometheus')}",  # links in messages name this machine as it names itself
         "--web.cors.origin=^$",  # no web page but its own may read from it
         # Upstream's defaults, stated so that they are scaled: at 60x a dead target would stay "up" for 5 hours else.
         "--query.lookback-delta=5m",
@@ -112,6 +113,7 @@ def _alertmanager(home: Home, clock: Clock, program: Path) -> Service:
         f"--storage.path={home.alertmanager_data}",
         "--data.retention=5d",
         f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.external-url={home.url('alertmanager')}",
         f"--web.config.file={home.secrets / 'alertmanager_web.yml'}",
         "--cluster.listen-address=",  # no cluster: it would listen on every interface
         "--log.level=warn",

@@ -3,7 +3,8 @@
 #
 # **You will do:** check your machine, start the lab, send traffic through it, and ask what happened.
 #
-# **You will learn:** what the parts of the loop are, how an hour passes in a minute, and what to do when a port is taken.
+# **You will learn:** what the parts of the loop are, how an hour passes in a minute, and what happens when a port is
+# taken.
 #
 # **You need:** 10 minutes. Nothing is installed into your system, and nothing listens beyond this machine.
 
@@ -108,27 +109,28 @@ for lines in (written, running):
 # %% [markdown]
 # ## What goes wrong: a port is taken
 #
-# Lab servers listen on ports that were free when they were chosen. Suppose that another program takes one while the lab
-# is down:
+# Lab servers listen on ports that were free when they were chosen. Suppose that the lab is down for a while:
+
+# %%
+port = lab.home.ports["model"]
+lab.down()
+
+# %% [markdown]
+# Another program takes the model's port meanwhile. A lab that kept it would now fail, or worse: Prometheus would scrape
+# a stranger. This one moves, says so, and writes the new address into every file that needs it:
 
 # %%
 import socket
 
-port = lab.home.ports["model"]
-lab.down()
-thief = socket.create_server(("127.0.0.1", port))
+with socket.create_server(("127.0.0.1", port)):
+    lab.up()
+lab.notices
 
 # %% [markdown]
-# A lab that kept its port would now fail, or worse: Prometheus would scrape a stranger. This one moves, says so, and
-# writes the new address into every file that needs it:
-
-# %%
-lab.up()
-lab.notices
+# The model answers at its new port, and whoever asks through `lab` does not notice:
 
 # %%
 assert lab.home.ports["model"] != port
-thief.close()
 lab.predict([[6.3, 2.8, 5.1, 1.5]])["predictions"]
 
 # %% [markdown]
