@@ -141,8 +141,8 @@ def test_a_fault_begins_at_its_onset_and_not_before(model, traffic):
     traffic.wait(lambda status: status.onset < onset and status.sent >= before.sent + 60, "traffic after the onset")
 
     bodies = [body for *_, body in model.predicted]
-    steady = {request.body for request in planned(2, len(bodies) + 20)}
-    faulty = {request.body for request in planned(2, len(bodies) + 20, "unit_error")}
+    steady = {request.body for request in planned(2, len(bodies) + 500)}
+    faulty = {request.body for request in planned(2, len(bodies) + 500, "unit_error")}
 
     assert before.onset == onset
     assert set(bodies[:n_before]) <= steady
