@@ -82,7 +82,7 @@ def test_labels_tell_the_truth_minutes_after_the_answer(model, traffic):
     traffic.wait(lambda status: status.labels_sent >= 40, "40 labelled requests")
 
     bodies = {request_id: body for _, request_id, body in model.predicted}
-    plan = {request.body: request for request in planned(5, len(bodies) + 20)}
+    plan = {request.body: request for request in planned(5, len(bodies) + 500)}
     late = []
     for labelled_at, request_id, labels in model.labelled[:40]:
         request = plan[bodies[request_id]]

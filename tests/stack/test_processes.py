@@ -93,7 +93,7 @@ class TestStarting:
 
 class TestFailing:
     def test_the_error_shows_the_end_of_the_log(self, home):
-        service = script("import sys; print(*range(100), sep='\\n'); sys.exit('no such model')")
+        service = script("import sys; print(*range(100), sep='\\n', flush=True); sys.exit('no such model')")
 
         with pytest.raises(StartError, match="ended with exit status 1") as raised:
             processes.start([service], home)
