@@ -282,3 +282,11 @@ def found_by_command_line(text: str) -> list[psutil.Process]:
         if text in (process.info["cmdline"] or []) and alive(process):
             found.append(process)
     return found
+
+
+def test_a_caller_without_patience_still_waits_until_the_killed_are_gone(home):
+    service = script("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()")
+    processes.start([service], home)
+
+    assert processes.stop(home, patience=0) == ["script"]
+    assert processes.running(home) == {}

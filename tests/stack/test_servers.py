@@ -266,7 +266,8 @@ def test_a_second_start_begins_nothing_and_a_stop_leaves_nothing(lab):
     pids = {process.pid for process in processes.running(lab).values()}
 
     assert set(processes.stop(lab)) == NAMES
-    assert not any(map(psutil.pid_exists, pids))
+    left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
     assert {s.laddr.port for s in psutil.net_connections("tcp") if s.status == psutil.CONN_LISTEN}.isdisjoint(
         lab.ports.values()
     )
