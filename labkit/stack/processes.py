@@ -21,6 +21,7 @@ from labkit.stack.home import Home
 __all__ = ["Service", "listening", "running", "start", "stop"]
 
 _HOME_MARK, _NAME_MARK = "LABKIT_HOME", "LABKIT_SERVICE"
+_DEATH_SECONDS = 10  # what the system may take to end a killed process, however impatient the caller
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def stop(home: Home, names: Collection[str] | None = None, patience: float = 10)
     with home.lock():
         doomed = [(name, process) for name, process in _marked(home) if names is None or name in names]
         stubborn = _end([process for _, process in doomed], psutil.Process.terminate, patience)
-        left = _end(stubborn, psutil.Process.kill, patience)
+        left = _end(stubborn, psutil.Process.kill, _DEATH_SECONDS)
     if left:
         ids = " ".join(str(process.pid) for process in left)
         raise StartError(f"processes {ids} do not end, even when killed", f"look at them: ps -fp {ids}")
