@@ -285,8 +285,11 @@ def found_by_command_line(text: str) -> list[psutil.Process]:
 
 
 def test_a_caller_without_patience_still_waits_until_the_killed_are_gone(home):
-    service = script("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()")
-    processes.start([service], home)
+    log = home.logs / "script.log"
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    processes.start([script(deaf, ready=lambda: "deaf" in log.read_text())], home)
 
     assert processes.stop(home, patience=0) == ["script"]
     assert processes.running(home) == {}
