@@ -90,9 +90,10 @@ def test_the_events_come_in_the_order_of_the_loop(play) -> None:
         first = [next(i for i, event in enumerate(told) if event["event"] == name) for name in names]
         return first == sorted(first)
 
-    # People and the retrainer hear of the alert at the same time: either may be first.
-    assert in_order("traffic_started", "fault_injected", "alert_pending", "alert_firing", "notification_received")
-    assert in_order("alert_firing", "retraining_started", "champion_changed", "recovered")
+    # Who is told of the firing alert may note it before the demo, which looks a few times a second, sees it fire.
+    assert in_order("traffic_started", "fault_injected", "alert_pending", "alert_firing")
+    assert in_order("alert_pending", "notification_received")
+    assert in_order("alert_pending", "retraining_started", "champion_changed", "recovered")
 
 
 def test_the_retrainers_decision_comes_with_its_numbers(play) -> None:
