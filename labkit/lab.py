@@ -18,6 +18,7 @@ from labkit.stack.home import Home
 from labkit.stack.processes import listening, running, start, stop
 from labkit.stack.prometheus import Prometheus
 from labkit.stack.render import render
+from labkit.stack.rules import load_rules
 from labkit.stack.services import stack_services
 from labkit.status import ServiceStatus, Status
 
@@ -206,6 +207,13 @@ class Lab:
         return wait_until(answer, self.clock.lab_seconds(timeout), f"{expression} to return something", every=0.1)[0]
 
     # -- what happens in it
+
+    def load_rules(self, text: str) -> "pd.DataFrame":
+        """Let Prometheus evaluate a rule file of yours as well, until the next reset; returns its rules.
+
+        The file is in production time; it replaces the one loaded before, and an empty text takes that away.
+        """
+        return load_rules(text, self.home, self.clock)
 
     def traffic(self, scenario: str = "steady", *, rate: float = 20, seed: int = 0) -> None:
         """Send ``rate`` requests per lab second from now on; the scenario begins at once."""
