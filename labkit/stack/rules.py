@@ -12,8 +12,8 @@ from labkit.errors import InputError, LabError
 from labkit.stack.files import write_private
 from labkit.stack.home import Home
 from labkit.stack.processes import running
-from labkit.stack.promtool import check_rules
 from labkit.stack.prometheus import Prometheus
+from labkit.stack.promtool import check_rules
 from labkit.stack.timescale import scale_config
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ def test_unit_tests_fail_where_the_rules_do_otherwise_and_say_what_was_found() -
 
 @pytest.mark.parametrize("tests", ["", "tests: []", "just words", "tests: ["])
 def test_no_test_at_all_is_no_success(tests: str) -> None:
-    with pytest.raises(InputError, match="hold no test|no YAML"):
+    with pytest.raises(InputError, match=r"hold no test|no YAML"):
         test_rules(RULES, tests)
 
 
