@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 
 from labkit.errors import LabError
-from labkit.lab import Lab
+from labkit.lab import JOBS, Lab
 from labkit.stack.binaries import NAMES, find
 from labkit.stack.processes import running
 
@@ -109,7 +109,7 @@ def _loop(lab: Lab) -> Iterator[Finding]:
     if not running(lab.home):
         return
     targets = lab.prometheus.targets()
-    down = targets[targets["health"] != "up"]["job"].tolist()
+    down = targets[(targets["health"] != "up") & targets["job"].isin(JOBS)]["job"].tolist()
     found = f"{', '.join(down)} cannot be scraped" if down else "every target is up"
     yield Finding("scrapes", not down, found, "labkit up" if down else "")
     connected = lab.prometheus.finds_alertmanager()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from labkit.observe.store import PredictionStore
 
-__all__ = ["MODEL_NAME", "Lab"]
+__all__ = ["JOBS", "MODEL_NAME", "Lab"]
 
 MODEL_NAME = "iris-classifier"
 
@@ -41,7 +41,7 @@ _PURPOSES = {
     "alertmanager": "groups, routes and silences alerts",
     "traffic": "sends requests and late labels",
 }
-_TARGETS = 5  # all of them but traffic are scraped
+JOBS = ("model", "retrainer", "inbox", "prometheus", "alertmanager")  # what is scraped; a notebook may add its own
 
 
 class Lab:
@@ -131,8 +131,8 @@ class Lab:
         if not set(_PURPOSES) <= set(running(self.home)):
             return False
         try:
-            up = self.query("up")
-            every_target = len(up) >= _TARGETS and bool((up["value"] == 1).all())
+            up = self.query(f'up{{job=~"{"|".join(JOBS)}"}}')
+            every_target = set(up.get("job", ())) == set(JOBS) and bool((up["value"] == 1).all())
             return every_target and self.prometheus.finds_alertmanager()
         except LabError:
             return False
