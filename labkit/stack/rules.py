@@ -1,19 +1,17 @@
 """A learner's own rules in the running Prometheus: checked first, undone by the next reset."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import yaml
 
 from labkit.clock import Clock, wait_until
 from labkit.errors import InputError, LabError
 from labkit.stack.files import write_private
 from labkit.stack.home import Home
-from labkit.stack.processes import running
 from labkit.stack.prometheus import Prometheus
 from labkit.stack.promtool import check_rules
+from labkit.stack.reload import reload_prometheus
 from labkit.stack.timescale import scale_config
 
 if TYPE_CHECKING:
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["load_rules"]
 
 _PATIENCE_SECONDS = 60
-_RELOADED, _RELOADED_AT = (
-    f"prometheus_config_last_reload_{name}" for name in ("successful", "success_timestamp_seconds")
-)
 
 
 def load_rules(text: str, home: Home, clock: Clock) -> "pd.DataFrame":
@@ -40,7 +35,7 @@ def load_rules(text: str, home: Home, clock: Clock) -> "pd.DataFrame":
     before = path.read_text() if path.exists() else ""
     _write(path, yaml.safe_dump(scaled, sort_keys=False, allow_unicode=True, width=1000) if names else "")
     try:
-        _reload(home)
+        reload_prometheus(home)
     except LabError:
         _write(path, before)
         raise
@@ -62,29 +57,6 @@ def _write(path: Path, text: str) -> None:
         write_private(path, text)
     else:
         path.unlink(missing_ok=True)
-
-
-def _reload(home: Home) -> None:
-    server = running(home).get("prometheus")
-    if server is None:
-        raise LabError("Prometheus does not run, so it cannot load rules", "run: labkit up")
-    before = _figures(home)[_RELOADED_AT]
-    server.send_signal(signal.SIGHUP)
-
-    def done() -> bool:
-        figures = _figures(home)
-        return figures[_RELOADED_AT] > before or figures[_RELOADED] == 0
-
-    wait_until(done, _PATIENCE_SECONDS, "Prometheus to load the rules", every=0.1)
-    if not _figures(home)[_RELOADED]:
-        raise LabError("Prometheus did not accept its configuration", f"read {home.logs / 'prometheus.log'}")
-
-
-def _figures(home: Home) -> dict[str, float]:
-    """Return what Prometheus itself says about its last reload; asked directly, since a scrape comes later."""
-    answer = httpx.get(f"{home.url('prometheus')}/metrics", timeout=10, trust_env=False).raise_for_status()
-    lines = (line.split() for line in answer.text.splitlines() if line.startswith((_RELOADED, _RELOADED_AT)))
-    return {name: float(value) for name, value in lines}
 
 
 def _evaluated(prometheus: Prometheus, groups: set[str], names: list[str]) -> "pd.DataFrame":
