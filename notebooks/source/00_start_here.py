@@ -27,7 +27,9 @@ for finding in examine():
 
 # %%
 from labkit import Lab
+from labkit.teach import ____, open_lesson
 
+lesson = open_lesson("00")
 lab = Lab.open(fresh=True)
 lab
 
@@ -81,6 +83,27 @@ accuracy
 
 # %%
 assert accuracy["value"].item() > 0.90
+
+# %% [markdown]
+# ### Exercise 0.1: Ask a question of your own
+#
+# Every notebook has exercises. You replace `____`, run the cell, and the check looks at your answer and at the running
+# system. A wrong answer hears what is wrong with it; `lesson.q1.hint()` and `lesson.q1.solution()` help.
+#
+# Ask Prometheus how many rows the model has predicted. The metric is called `model_prediction_rows_total`; assign what
+# `lab.query` returns to `rows`.
+
+# %%
+# solution
+rows = lab.query("model_prediction_rows_total")
+# end solution
+lesson.q1.check(lab, rows)
+
+# %% [markdown]
+# Solved exercises are kept in `.lab/progress.json`. The lesson itself shows how far you are:
+
+# %%
+lesson
 
 # %% [markdown]
 # ## Lab time
@@ -149,3 +172,6 @@ lab.predict([[6.3, 2.8, 5.1, 1.5]])["predictions"]
 
 # %%
 lab.stop_traffic()
+
+# %% [markdown]
+# Next: [A model that fails silently](01_a_model_that_fails_silently.ipynb)
