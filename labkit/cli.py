@@ -65,6 +65,15 @@ def status(as_json: bool) -> None:
 
 
 @main.command()
+def progress() -> None:
+    """Show which exercises are solved."""
+    from labkit.teach.lessons import NUMBERS, open_lesson
+
+    for number in NUMBERS:
+        click.echo(open_lesson(number))
+
+
+@main.command()
 def alerts() -> None:
     """List alerts that are pending or firing."""
     frame = _lab().alerts()
@@ -113,14 +122,15 @@ def demo(name: str, seed: int) -> None:
 @main.command()
 @click.option("--scenario", "name", default="steady", show_default=True, help="What the traffic is like.")
 @click.option("--rate", default=20.0, show_default=True, help="Requests per lab second.")
+@click.option("--severity", default=1.0, show_default=True, help="How much of the change comes, from 0 to 1.")
 @click.option("--seed", default=0, show_default=True, help="Which flowers are sent.")
 @click.option("--for", "duration", default=None, help="Production time, such as 2h; without it, until Ctrl-C.")
-def traffic(name: str, rate: float, seed: int, duration: str | None) -> None:
+def traffic(name: str, rate: float, severity: float, seed: int, duration: str | None) -> None:
     """Send requests and late labels, and show what was achieved."""
     from labkit.showing import show_traffic
 
     lab = _lab()
-    lab.traffic(name, rate=rate, seed=seed)
+    lab.traffic(name, rate=rate, seed=seed, severity=severity)
     show_traffic(lab, duration)
 
 

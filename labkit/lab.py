@@ -215,16 +215,17 @@ class Lab:
         """
         return load_rules(text, self.home, self.clock)
 
-    def traffic(self, scenario: str = "steady", *, rate: float = 20, seed: int = 0) -> None:
-        """Send ``rate`` requests per lab second from now on; the scenario begins at once."""
-        write_control(self.home.traffic_control, Control(scenario, rate, seed, running=True, onset=time.time()))
+    def traffic(self, scenario: str = "steady", *, rate: float = 20, seed: int = 0, severity: float = 1.0) -> None:
+        """Send ``rate`` requests per lab second from now on; the scenario begins at once, in part or in full."""
+        control = Control(scenario, rate, seed, running=True, onset=time.time(), severity=severity)
+        write_control(self.home.traffic_control, control)
 
-    def fault(self, scenario: str) -> None:
+    def fault(self, scenario: str, *, severity: float = 1.0) -> None:
         """Switch the running traffic to a scenario, now; rate, seed and labels on their way stay."""
         now = read_control(self.home.traffic_control)
         if not now.running:
             raise InputError("no traffic is running, so nothing can go wrong in it", "start it first: lab.traffic()")
-        write_control(self.home.traffic_control, replace(now, scenario=scenario, onset=time.time()))
+        write_control(self.home.traffic_control, replace(now, scenario=scenario, onset=time.time(), severity=severity))
 
     def end_fault(self) -> None:
         """Switch the running traffic back to steady."""

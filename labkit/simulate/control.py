@@ -21,8 +21,9 @@ Record = TypeVar("Record", "Control", "Status")
 class Control:
     """What to send: ``rate`` requests per lab second, in random order, the rows drawn from ``seed``.
 
-    ``onset`` is the Unix time at which the scenario begins; None means when it is read.
-    Raises InputError for an unknown scenario, a rate that is not from 0 to 1000, or a seed below 0.
+    ``onset`` is the Unix time at which the scenario begins; None means when it is read. ``severity`` from 0 to 1 says
+    how much of its change comes. Raises InputError for an unknown scenario, a severity that is none, a rate that is not
+    from 0 to 1000, or a seed below 0.
     """
 
     scenario: str = "steady"
@@ -30,9 +31,10 @@ class Control:
     seed: int = 0
     running: bool = False
     onset: float | None = None
+    severity: float = 1.0
 
     def __post_init__(self) -> None:
-        scenario(self.scenario)
+        scenario(self.scenario).at(self.severity)
         if not _is_number(self.rate) or not 0 <= self.rate <= _MAX_RATE:
             raise InputError(f"rate is {self.rate!r}", f"choose 0 to {_MAX_RATE:g} requests per lab second, e.g. 20")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -31,7 +31,8 @@ class Scenario:
 
     ``shape`` says how the change comes: at once, along a ramp of ``period_seconds`` of production time, or as a
     cycle of that period. ``features`` are those whose values change; ``alerts`` must fire; ``response`` is a key of
-    RESPONSES. ``harms_accuracy`` is about the champion's answers, not about their lateness.
+    RESPONSES. ``harms_accuracy`` is about the champion's answers, not about their lateness. ``severity`` says how much
+    of the change comes in all; the truth is stated for 1.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Scenario:
     malformed_ratio: float = 0.0
     rate_factor: float = 1.0
     service_latency_seconds: float = 0.0
+    severity: float = 1.0
 
     def active(self, since_onset: float | None) -> bool:
         """Say whether the onset has passed; ``since_onset`` is in production seconds, None when there is none."""
@@ -56,8 +58,21 @@ class Scenario:
         if not self.active(since_onset):
             return 0.0
         if self.shape == "cycle":
-            return math.sin(2 * math.pi * since_onset / self.period_seconds)
-        return min(1.0, since_onset / self.period_seconds) if self.shape == "ramp" else 1.0
+            return self.severity * math.sin(2 * math.pi * since_onset / self.period_seconds)
+        ramp = min(1.0, since_onset / self.period_seconds) if self.shape == "ramp" else 1.0
+        return self.severity * ramp
+
+    def at(self, severity: float) -> "Scenario":
+        """Return the scenario with a part of its change: from 0, which is none, to 1, which is all of it."""
+        if not isinstance(severity, int | float) or isinstance(severity, bool) or not 0 <= severity <= 1:
+            raise InputError(f"severity is {severity!r}", "choose from 0 (no change) to 1 (all of it), e.g. 0.5")
+        return replace(
+            self,
+            severity=float(severity),
+            malformed_ratio=self.malformed_ratio * severity,
+            rate_factor=1 - (1 - self.rate_factor) * severity,
+            service_latency_seconds=self.service_latency_seconds * severity,
+        )
 
     def batch(self, n: int, since_onset: float | None, rng: np.random.Generator) -> Batch:
         """Draw n rows as they come ``since_onset`` production seconds after the onset; before it they are steady.

@@ -142,7 +142,7 @@ class Traffic:
             self._onset = control.onset
         elif control.scenario != before.scenario or not before.running:
             self._onset = time.time()
-        self._scenario = scenario(control.scenario)
+        self._scenario = scenario(control.scenario).at(control.severity)
         self._report_at = 0.0  # whoever wrote the control file waits for the status to agree
 
     def _begin(self, control: Control) -> None:

@@ -245,3 +245,24 @@ def test_faults_of_client_service_and_traffic_leave_the_rows_alone(batches):
         np.testing.assert_array_equal(batches[name].instances, batches["steady"].instances)
     assert scenario("slow_model").service_latency_seconds > 0.05  # the objective
     assert scenario("no_traffic").rate_factor == 0
+
+
+def test_half_of_a_fault_is_half_of_its_change():
+    half = scenario("bad_requests").at(0.5)
+    assert half.malformed_ratio == scenario("bad_requests").malformed_ratio / 2
+    assert scenario("no_traffic").at(0.5).rate_factor == 0.5
+    assert scenario("slow_model").at(0.5).service_latency_seconds == 0.04
+    assert scenario("sensor_drift").at(0.5).strength(3600) == 0.5
+
+
+def test_none_of_a_fault_leaves_the_rows_as_they_are():
+    same = [scenario(name).batch(50, 60, np.random.default_rng(1)).instances for name in ("steady", "unit_error")]
+    assert not np.array_equal(*same)
+    none = scenario("unit_error").at(0).batch(50, 60, np.random.default_rng(1)).instances
+    assert np.array_equal(none, same[0])
+
+
+@pytest.mark.parametrize("severity", [-0.1, 1.5, float("nan"), "all", True])
+def test_a_severity_that_is_none_is_refused(severity):
+    with pytest.raises(InputError, match="severity is"):
+        scenario("unit_error").at(severity)
