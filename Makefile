@@ -6,12 +6,15 @@ READY := $(VENV)/.ready
 # LAB_BROWSER=0 prints the address instead of opening a browser. LAB_ROOT is the folder that JupyterLab shows.
 LAB_BROWSER ?= 1
 LAB_ROOT ?= $(CURDIR)
+# The runs of whole notebooks. APART=.ci/offline makes them without a network.
+RUNS := tests/test_notebook_runs.py
+APART ?=
 
-.PHONY: help setup lab demo notebooks test test-all check bench clean
+.PHONY: help setup lab demo notebooks test test-notebooks test-all check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # Debian's python3 comes without pip: .ci/get_pip.py then brings it into the environment.
 $(BIN)/pip:
@@ -39,8 +42,12 @@ demo: setup ## Watch the whole loop once, in a terminal, in about a minute
 notebooks: setup ## Build notebooks/*.ipynb from notebooks/source
 	@$(BIN)/python notebooks/build.py
 
-test: setup ## Run every test, notebooks included (15 minutes at most)
-	@$(BIN)/python -m pytest -m 'not long' tests --nbmake notebooks
+test: setup ## Run every test, notebooks included (40 minutes at most)
+	@$(BIN)/python -m pytest -m 'not long' tests --ignore $(RUNS); code=$$?; \
+	$(MAKE) --no-print-directory test-notebooks || code=$$?; exit $$code
+
+test-notebooks: setup ## Run every notebook, solved and untouched, two at a time
+	@$(APART) $(BIN)/python -m pytest -m 'not long' -n 2 --dist worksteal --nbmake notebooks $(RUNS)
 
 test-all: setup ## Run the long tests as well: every scenario, whole days, many seeds
 	@$(BIN)/python -m pytest tests --nbmake notebooks

@@ -15,6 +15,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give kernels that nbmake starts a lab in a temporary folder, through the environment."""
     folder = tempfile.TemporaryDirectory(prefix="labkit-test-")
     os.environ["LABKIT_HOME"] = str(Path(folder.name, "lab"))
+    # Notebooks that nbmake runs are those that learners open: a check that finds a mistake fails the run.
+    os.environ.setdefault("LABKIT_EXPECT", "not attempted")
     config.add_cleanup(folder.cleanup)
     config.add_cleanup(_down)
 

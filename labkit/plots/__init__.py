@@ -1,7 +1,8 @@
 """Pictures: data in, Figure out. One module a picture; what they share is in ``style``."""
 
+from labkit.plots.curves import curves
 from labkit.plots.incident import incident
 from labkit.plots.loop import loop
 from labkit.plots.style import Picture
 
-__all__ = ["Picture", "incident", "loop"]
+__all__ = ["Picture", "curves", "incident", "loop"]

@@ -82,7 +82,10 @@ class Prometheus:
         )
 
     def rules(self) -> "pd.DataFrame":
-        """Return every rule: group, name, type, state (of alerts), health, last_error, query, evaluation_seconds."""
+        """Return every rule: group, name, type, state and for_seconds (of alerts), health, last_error, query, seconds.
+
+        ``for_seconds`` is production time; ``query`` is as the server runs it, in lab time.
+        """
         groups = self._ask("rules", method="GET")["groups"]
         return frame(
             [
@@ -91,6 +94,7 @@ class Prometheus:
                     "name": rule["name"],
                     "type": rule["type"],
                     "state": rule.get("state", ""),
+                    "for_seconds": self._clock.production_seconds(rule.get("duration", 0.0)),
                     "health": rule["health"],
                     "last_error": rule.get("lastError", ""),
                     "query": rule["query"],
@@ -99,7 +103,7 @@ class Prometheus:
                 for group in groups
                 for rule in group["rules"]
             ],
-            ["group", "name", "type", "state", "health", "last_error", "query", "evaluation_seconds"],
+            ["group", "name", "type", "state", "for_seconds", "health", "last_error", "query", "evaluation_seconds"],
         )
 
     def targets(self) -> "pd.DataFrame":
