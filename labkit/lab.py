@@ -14,6 +14,7 @@ from labkit.errors import ConfigurationError, InputError, LabError
 from labkit.model.registry import ModelRegistry
 from labkit.simulate.control import Control, read_control, read_status, write_control
 from labkit.stack.alertmanager import Alertmanager
+from labkit.stack.grafana import find_grafana
 from labkit.stack.home import Home
 from labkit.stack.processes import listening, running, start, stop
 from labkit.stack.prometheus import Prometheus
@@ -32,13 +33,14 @@ __all__ = ["JOBS", "MODEL_NAME", "Lab"]
 MODEL_NAME = "iris-classifier"
 
 # What a server has to show in a browser; Debian's Alertmanager has no page, `lab` shows its alerts.
-_PAGES = {"model": "/v1/model", "retrainer": "/runs", "inbox": "/", "prometheus": "/targets"}
+_PAGES = {"model": "/v1/model", "retrainer": "/runs", "inbox": "/", "prometheus": "/targets", "grafana": "/dashboards"}
 _PURPOSES = {
     "model": "serves predictions, takes labels, shows metrics",
     "retrainer": "trains, tests and promotes a challenger, or refuses to",
     "inbox": "receives Slack, e-mail and PagerDuty messages",
     "prometheus": "scrapes metrics, evaluates rules",
     "alertmanager": "groups, routes and silences alerts",
+    "grafana": "shows dashboards",
     "traffic": "sends requests and late labels",
 }
 JOBS = ("model", "retrainer", "inbox", "prometheus", "alertmanager")  # what is scraped; a notebook may add its own
@@ -94,7 +96,8 @@ class Lab:
         """Begin again: no traffic, no fault, the shipped champion; stores, inbox, silences and servers empty."""
         self.home.create()
         with self.home.lock():
-            stop(self.home, patience=0)  # what they would still write is wiped anyway
+            # What they would still write is wiped anyway. Grafana keeps nothing of a run, and is slow to start.
+            stop(self.home, set(running(self.home)) - {"grafana"}, patience=0)
             self.home.wipe()
             self._start()
         return self
@@ -109,8 +112,10 @@ class Lab:
         render(self.home, self.clock)
         self._restore_champion()
         services = stack_services(self.home, self.clock)
-        start([service for service in services if service.name != "prometheus"], self.home)
-        start(services, self.home)  # Prometheus last: it would page somebody for a model that is still starting
+        start([service for service in services if service.name not in ("prometheus", "grafana")], self.home)
+        # Prometheus after those it watches: it would page somebody for a model that is still starting.
+        start([service for service in services if service.name != "grafana"], self.home)
+        start(services, self.home, timeout=120)  # Grafana fills its own database when it starts for the first time
         wait_until(self._complete, 30, "every target to be scraped and Alertmanager to be found")
 
     def _restore_champion(self) -> None:
@@ -128,7 +133,7 @@ class Lab:
 
     def _complete(self) -> bool:
         """True when all processes run, every target is up, and Prometheus knows its Alertmanager."""
-        if not set(_PURPOSES) <= set(running(self.home)):
+        if not set(self._expected()) <= set(running(self.home)):
             return False
         try:
             up = self.query(f'up{{job=~"{"|".join(JOBS)}"}}')
@@ -136,6 +141,11 @@ class Lab:
             return every_target and self.prometheus.finds_alertmanager()
         except LabError:
             return False
+
+    def _expected(self) -> list[str]:
+        """Return the names of the servers that should run here; Grafana is one where this machine has it."""
+        absent = set() if find_grafana() else {"grafana"}
+        return [name for name in _PURPOSES if name not in absent]
 
     # -- what it holds
 
@@ -249,7 +259,7 @@ class Lab:
     def status(self) -> Status:
         """Return which service runs where, and what goes on."""
         processes = running(self.home)
-        services = tuple(self._service_status(name, name in processes) for name in _PURPOSES)
+        services = tuple(self._service_status(name, name in processes) for name in self._expected())
         alive = {service.name for service in services if service.state == "ready"}
         firing: tuple[str, ...] = ()
         if "prometheus" in alive:

@@ -17,10 +17,13 @@ from labkit.clock import Clock, wait_until
 from labkit.doctor import examine
 from labkit.errors import InputError, LabError
 from labkit.lab import Lab
+from labkit.stack.grafana import find_grafana
 from labkit.stack.home import Home
 from labkit.stack.processes import running
 
-SERVERS = {"model", "retrainer", "inbox", "prometheus", "alertmanager", "traffic"}
+SERVERS = {"model", "retrainer", "inbox", "prometheus", "alertmanager", "traffic"} | (
+    {"grafana"} if find_grafana() else set()
+)
 FLOWER = [[5.1, 3.5, 1.4, 0.2]]
 
 

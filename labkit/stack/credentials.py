@@ -18,6 +18,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "pagerduty_key": lambda: secrets.token_hex(16),
     "smtp_password": lambda: secrets.token_urlsafe(24),
     "alertmanager_password": lambda: secrets.token_urlsafe(24),
+    "grafana_password": lambda: secrets.token_urlsafe(24),
 }
 
 

@@ -16,7 +16,8 @@ from labkit.stack.ports import choose_ports
 
 __all__ = ["PORT_NAMES", "Home"]
 
-PORT_NAMES = ("model", "retrainer", "inbox", "smtp", "prometheus", "alertmanager")
+PORT_NAMES = ("model", "retrainer", "inbox", "smtp", "prometheus", "alertmanager", "grafana")
+_NEW_NAMES = {"grafana"}  # homes made before these names keep what they have until ports are chosen again
 
 # Marks a folder as the lab's own (the only kind that is ever deleted), and keeps its secrets out of git.
 _MARK = "# Run-time state of labkit; `labkit down --purge` deletes this folder.\n*\n"
@@ -33,6 +34,7 @@ class Home:
         self.registry = self.root / "registry"
         self.prometheus_data = self.root / "data" / "prometheus"
         self.alertmanager_data = self.root / "data" / "alertmanager"
+        self.grafana_data = self.root / "grafana"  # holds nothing of a run, so it outlives a reset
         self.traffic_control = self.root / "traffic" / "control.json"
         self.traffic_status = self.root / "traffic" / "status.json"
         self.demo = self.root / "demo"
@@ -76,7 +78,7 @@ class Home:
         self.root.chmod(0o700)
         if not self.exists():
             write_private(self._mark, _MARK)
-        for folder in (self.logs, self.rendered, self.secrets, self.demo, *self._data_folders):
+        for folder in (self.logs, self.rendered, self.secrets, self.demo, *self._data_folders, self.grafana_data):
             folder.mkdir(mode=0o700, exist_ok=True)
         return self
 
@@ -124,7 +126,7 @@ class Home:
         """The port of each of PORT_NAMES, as last chosen."""
         try:
             ports = json.loads(self._ports_file.read_text())
-            return {name: int(ports[name]) for name in PORT_NAMES}
+            return {name: int(ports[name]) for name in PORT_NAMES if name in ports or name not in _NEW_NAMES}
         except FileNotFoundError:
             raise self._never_started() from None
         except (ValueError, TypeError, KeyError) as error:
@@ -143,7 +145,7 @@ class Home:
         return [
             f"{name} moved from port {before[name]} to {port}: another program listens on {before[name]}"
             for name, port in ports.items()
-            if before and before[name] != port
+            if before.get(name, port) != port
         ]
 
     def url(self, name: str) -> str:

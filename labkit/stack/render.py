@@ -12,7 +12,7 @@ from labkit.clock import Clock
 from labkit.errors import ConfigurationError, LabError
 from labkit.stack.files import write_private
 from labkit.stack.home import Home
-from labkit.stack.timescale import scale_config
+from labkit.stack.timescale import scale_config, scale_dashboard
 
 __all__ = ["config_dir", "render"]
 
@@ -24,6 +24,7 @@ _ADDRESSES = {
     "inbox:2525": "smtp",
     "prometheus:9090": "prometheus",
     "alertmanager:9093": "alertmanager",
+    "grafana:3000": "grafana",
 }
 _ADDRESS = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*:\d+)\b")
 _CONTAINER_PATH = re.compile(r"(?<![\w.-])/(?:etc|run)/\S*")
@@ -48,7 +49,8 @@ def render(home: Home, clock: Clock, source: Path | None = None) -> None:
     source = source or config_dir()
     written = {home.rendered / path.relative_to(source): _rendered(path, home, clock) for path in _files(source)}
     for path, text in written.items():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed(path.relative_to(home.rendered).parents):  # `parents=True` would leave these readable
+            (home.rendered / folder).mkdir(mode=0o700, exist_ok=True)
         if not path.is_file() or path.read_text() != text:
             write_private(path, text)
     for path in home.rendered.rglob("*"):
@@ -58,14 +60,20 @@ def render(home: Home, clock: Clock, source: Path | None = None) -> None:
 
 def _files(source: Path) -> list[Path]:
     patterns = ("prometheus/*.yml", "prometheus/rules/*.yml", "prometheus/targets/*.json")
-    return [path for pattern in (*patterns, "alertmanager/**/*.*") for path in sorted(source.glob(pattern))]
+    grafana = ("grafana/provisioning/**/*.yml", "grafana/dashboards/*.json")
+    return [path for pattern in (*patterns, *grafana, "alertmanager/**/*.*") for path in sorted(source.glob(pattern))]
 
 
 def _rendered(path: Path, home: Home, clock: Clock) -> str:
     try:
         text = path.read_text()
         if path.suffix == ".json":
-            return json.dumps(_localized(json.loads(text), home), indent=2) + "\n"
+            content = json.loads(text)
+            if path.parent.name == "dashboards":
+                content = _localized_dashboard(scale_dashboard(content, clock.speed), home)
+            else:
+                content = _localized(content, home)
+            return json.dumps(content, indent=2) + "\n"
         if path.suffix != ".yml":
             return text
         config = scale_config(yaml.safe_load(text) or {}, clock.speed)
@@ -85,6 +93,21 @@ def _localized(value: Any, home: Home) -> Any:
     if isinstance(value, list):
         return [_localized(each, home) for each in value]
     return _localized_text(value, home) if isinstance(value, str) else value
+
+
+def _localized_dashboard(value: Any, home: Home) -> Any:
+    """Point the links of a dashboard, which a browser follows, at this lab's ports."""
+    if isinstance(value, dict):
+        return {
+            key: _browsed(each, home) if key == "url" and isinstance(each, str) else _localized_dashboard(each, home)
+            for key, each in value.items()
+        }
+    return [_localized_dashboard(each, home) for each in value] if isinstance(value, list) else value
+
+
+def _browsed(url: str, home: Home) -> str:
+    ports = {address.split(":")[1]: home.ports.get(name) for address, name in _ADDRESSES.items()}
+    return re.sub(r"//localhost:(\d+)", lambda match: f"//127.0.0.1:{ports.get(match[1]) or match[1]}", url)
 
 
 def _localized_text(text: str, home: Home) -> str:
@@ -110,6 +133,7 @@ def _path(path: str, home: Home) -> str:
         "/run/secrets/": home.secrets,
         "/etc/prometheus/": home.rendered / "prometheus",
         "/etc/alertmanager/": home.rendered / "alertmanager",
+        "/etc/grafana/": home.rendered / "grafana",
     }
     for prefix, folder in places.items():
         if path.startswith(prefix):

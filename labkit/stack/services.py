@@ -1,4 +1,4 @@
-"""The six servers of the lab: how each is called, and when it is ready."""
+"""The servers of the lab: how each is called, and when it is ready."""
 
 import sys
 import time
@@ -10,6 +10,7 @@ import httpx
 from labkit.clock import Clock
 from labkit.stack.binaries import ensure
 from labkit.stack.credentials import ALERTMANAGER_USER
+from labkit.stack.grafana import grafana_service
 from labkit.stack.home import Home
 from labkit.stack.processes import Service
 from labkit.stack.timescale import scale_flags
@@ -20,14 +21,16 @@ __all__ = ["stack_services"]
 def stack_services(home: Home, clock: Clock) -> list[Service]:
     """Return the services of a home whose ports are chosen and whose configuration is rendered."""
     programs = ensure()
-    return [
+    services = [
         _model(home, clock),
         _retrainer(home, clock),
         _inbox(home),
         _alertmanager(home, clock, programs["alertmanager"]),
         _prometheus(home, clock, programs["prometheus"]),
         _traffic(home, clock),
+        grafana_service(home, _answers(f"{home.url('grafana')}/api/health")),
     ]
+    return [service for service in services if service]
 
 
 def _model(home: Home, clock: Clock) -> Service:

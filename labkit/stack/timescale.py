@@ -1,4 +1,4 @@
-"""From production time to lab time: divide the durations in configuration, flags and PromQL by the lab's speed.
+"""From production time to lab time: divide the durations in configuration, dashboards, flags and PromQL by the speed.
 
 A duration that is not known to be scaled or to be left alone is an error: one left at its production
 value would make an alert an hour late without a word.
@@ -10,7 +10,7 @@ from typing import Any
 from labkit.clock import Clock, format_duration, parse_duration
 from labkit.errors import ConfigurationError, InputError
 
-__all__ = ["scale_config", "scale_duration", "scale_flags", "scale_promql"]
+__all__ = ["scale_config", "scale_dashboard", "scale_duration", "scale_flags", "scale_promql"]
 
 _SCALED_KEYS = frozenset(
     [
@@ -26,6 +26,10 @@ _SCALED_KEYS = frozenset(
         "group_interval",
         "repeat_interval",
         "resolve_timeout",
+        "timeInterval",
+        "refresh",
+        "refresh_intervals",
+        "step",
     ]
 )
 _SCALED_FLAGS = frozenset(
@@ -39,10 +43,13 @@ _SCALED_FLAGS = frozenset(
         "--alerts.gc-interval",
     ]
 )
+_RANGE_KEYS = frozenset({"from", "to", "timeFrom", "timeShift"})  # of dashboards
 # How long a server waits for another one is a latency, and latencies are real.
 _REAL_KEYS = frozenset({"timeout", "min_backoff", "max_backoff", "batch_send_deadline"})
 _REAL_FLAGS = frozenset({"--query.timeout", "--web.read-timeout"})
-_FREE_TEXT = frozenset({"annotations", "labels", "external_labels", "params", "match", "match_re"})
+_FREE_TEXT = frozenset(
+    ["annotations", "labels", "external_labels", "params", "match", "match_re", "title", "description", "text"]
+)
 
 # Upstream's defaults, which a file need not state, are production time too.
 _DEFAULTS = {
@@ -103,6 +110,17 @@ def scale_config(config: dict[str, Any], speed: float) -> dict[str, Any]:
     return _scaled(config, speed, key="")
 
 
+def scale_dashboard(dashboard: dict[str, Any], speed: float) -> dict[str, Any]:
+    """Return a copy of a Grafana dashboard in lab time: its queries, ranges, steps and refresh; its texts stay.
+
+    Grafana's axis shows wall time whatever we do, so the title says what a second of it stands for.
+    """
+    events = [_scaled(each, speed, key="") for each in dashboard["annotations"]["list"]]
+    note = f" (1 s on the axis is {format_duration(speed)})" if speed > 1 else ""
+    scaled = {**_scaled(dashboard, speed, key=""), "annotations": {"list": events}}
+    return {**scaled, "title": dashboard["title"] + note}
+
+
 def scale_flags(flags: list[str], speed: float) -> list[str]:
     """Return command-line flags ``--name=value`` with those values that are durations in lab time."""
     return [_scaled_flag(flag, speed) for flag in flags]
@@ -126,10 +144,12 @@ def _scaled(value: Any, speed: float, key: str) -> Any:
         return [_scaled(each, speed, key) for each in value]
     if not isinstance(value, str) or key in _REAL_KEYS:
         return value
-    if key == "expr":
+    if key in ("expr", "query"):
         return scale_promql(value, speed)
     if key in _SCALED_KEYS:
         return scale_duration(value, speed)
+    if key in _RANGE_KEYS and (relative := re.fullmatch(f"(now-)?({_UNITS})", value)):
+        return (relative[1] or "") + scale_duration(relative[2], speed)
     _refuse_duration(value, key)
     return value
 

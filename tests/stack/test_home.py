@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 import subprocess
@@ -105,6 +106,16 @@ class TestPorts:
         assert home.choose_ports() == []
         assert before == Home(home.root).ports
 
+    def test_a_home_from_before_there_was_a_grafana_keeps_its_ports_and_gets_one_more(self, home):
+        file = home.root / "ports.json"
+        before = {name: port for name, port in home.ports.items() if name != "grafana"}
+        file.write_text(json.dumps(before))
+
+        assert before == home.ports
+        assert home.choose_ports() == []
+        assert before == {name: port for name, port in home.ports.items() if name != "grafana"}
+        assert "grafana" in home.ports
+
     def test_a_port_that_another_program_took_is_replaced_with_a_message(self, home, listener):
         before = home.ports
         listener(before["model"])
@@ -143,7 +154,7 @@ class TestSecrets:
         home.choose_ports()
 
         assert before == {path.name: path.read_text() for path in home.secrets.iterdir()}
-        assert len(before) == len(set(before.values())) == 9
+        assert len(before) == len(set(before.values())) == 10
 
     def test_two_homes_share_none(self, home, tmp_path):
         other = Home(tmp_path / "other").create()

@@ -50,6 +50,7 @@ def test_every_rule_file_target_file_and_configuration_is_there_and_private(home
 
     source = config_dir()
     wanted = ["prometheus/*.yml", "prometheus/rules/*.yml", "prometheus/targets/*.json", "alertmanager/*.yml"]
+    wanted += ["grafana/provisioning/*/*.yml", "grafana/dashboards/*.json"]
     expected = {str(path.relative_to(source)) for pattern in wanted for path in source.glob(pattern)}
     rendered = files(home.rendered)
     assert set(rendered) == expected
@@ -141,3 +142,24 @@ def test_a_local_address_of_the_learners_own_stays(home, source):
     render(home, Clock(), source)
 
     assert "localhost:8000" in (home.rendered / "prometheus" / "targets" / "model.json").read_text()
+
+
+def test_grafana_finds_this_labs_prometheus_and_the_rendered_dashboards(home):
+    render(home, Clock())
+
+    folder = home.rendered / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((folder / "dashboards" / "labkit.yml").read_text())["providers"]
+    assert (source["url"], source["uid"]) == (home.url("prometheus"), "prometheus")
+    assert source["jsonData"]["timeInterval"] == "250ms"
+    assert provider["options"]["path"] == str(home.rendered / "grafana" / "dashboards")
+
+
+def test_links_of_dashboards_lead_to_this_labs_ports(home, source):
+    dashboard = {"title": "x", "annotations": {"list": []}, "links": [{"url": "http://localhost:9090/alerts"}]}
+    (source / "grafana" / "dashboards" / "x.json").write_text(json.dumps(dashboard))
+
+    render(home, Clock(), source)
+
+    rendered = json.loads((home.rendered / "grafana" / "dashboards" / "x.json").read_text())
+    assert rendered["links"][0]["url"] == f"{home.url('prometheus')}/alerts"

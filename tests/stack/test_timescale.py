@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from labkit.clock import format_duration, parse_duration
 from labkit.errors import ConfigurationError, InputError
-from labkit.stack.timescale import scale_config, scale_duration, scale_flags, scale_promql
+from labkit.stack.timescale import scale_config, scale_dashboard, scale_duration, scale_flags, scale_promql
 
 
 class TestDurations:
@@ -149,3 +149,33 @@ class TestFlags:
     def test_a_duration_of_an_unknown_flag_is_refused(self):
         with pytest.raises(ConfigurationError, match=r"--new.flag is 5m"):
             scale_flags(["--new.flag=5m"], 60)
+
+
+DASHBOARD = {
+    "title": "Service",
+    "refresh": "1m",
+    "time": {"from": "now-3h", "to": "now"},
+    "timepicker": {"refresh_intervals": ["15s", "1m"]},
+    "annotations": {"list": [{"name": "deployments", "expr": "model_info offset 1m", "step": "15s"}]},
+    "templating": {"list": [{"query": "query_result(rate(x[5m]))"}]},
+    "panels": [{"title": "5m", "interval": "15s", "timeFrom": "6h", "targets": [{"expr": "rate(x[5m])"}]}],
+}
+
+
+class TestDashboards:
+    def test_queries_ranges_steps_and_refresh_are_scaled_and_texts_are_not(self):
+        assert scale_dashboard(DASHBOARD, 60) == {
+            "title": "Service (1 s on the axis is 1m)",
+            "refresh": "1s",
+            "time": {"from": "now-3m", "to": "now"},
+            "timepicker": {"refresh_intervals": ["250ms", "1s"]},
+            "annotations": {"list": [{"name": "deployments", "expr": "model_info offset 1s", "step": "250ms"}]},
+            "templating": {"list": [{"query": "query_result(rate(x[5s]))"}]},
+            "panels": [{"title": "5m", "interval": "250ms", "timeFrom": "6m", "targets": [{"expr": "rate(x[5s])"}]}],
+        }
+
+    def test_in_real_time_nothing_changes(self):
+        assert scale_dashboard(DASHBOARD, 1) == DASHBOARD
+
+    def test_a_mail_address_is_no_range(self):
+        assert scale_config({"from": "5m@labkit.example", "to": "x"}, 60) == {"from": "5m@labkit.example", "to": "x"}
