@@ -235,7 +235,8 @@ class Lab:
         now = read_control(self.home.traffic_control)
         if not now.running:
             raise InputError("no traffic is running, so nothing can go wrong in it", "start it first: lab.traffic()")
-        write_control(self.home.traffic_control, replace(now, scenario=scenario, onset=time.time(), severity=severity))
+        wanted = {"scenario": scenario, "sealed": "", "severity": severity}
+        write_control(self.home.traffic_control, replace(now, **wanted, onset=time.time()))
 
     def end_fault(self) -> None:
         """Switch the running traffic back to steady."""

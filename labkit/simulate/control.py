@@ -1,5 +1,6 @@
 """What traffic is asked to do and what it has done: two small files, each always whole."""
 
+import base64
 import json
 import math
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +11,7 @@ from labkit.errors import InputError
 from labkit.simulate.scenarios import scenario
 from labkit.stack.files import write_private
 
-__all__ = ["Control", "ControlFile", "Status", "read_control", "read_status", "write_control", "write_status"]
+__all__ = ["Control", "ControlFile", "Status", "read_control", "read_status", "seal", "write_control", "write_status"]
 
 _MAX_RATE = 1000.0
 
@@ -22,8 +23,9 @@ class Control:
     """What to send: ``rate`` requests per lab second, in random order, the rows drawn from ``seed``.
 
     ``onset`` is the Unix time at which the scenario begins; None means when it is read. ``severity`` from 0 to 1 says
-    how much of its change comes. Raises InputError for an unknown scenario, a severity that is none, a rate that is not
-    from 0 to 1000, or a seed below 0.
+    how much of its change comes. ``sealed`` is what ``seal`` makes of a scenario's name: that scenario is played
+    instead, and neither status nor log names it. Raises InputError for an unknown scenario, a severity that is none, a
+    rate that is not from 0 to 1000, or a seed below 0.
     """
 
     scenario: str = "steady"
@@ -32,9 +34,10 @@ class Control:
     running: bool = False
     onset: float | None = None
     severity: float = 1.0
+    sealed: str = ""
 
     def __post_init__(self) -> None:
-        scenario(self.scenario).at(self.severity)
+        scenario(self.played).at(self.severity)
         if not _is_number(self.rate) or not 0 <= self.rate <= _MAX_RATE:
             raise InputError(f"rate is {self.rate!r}", f"choose 0 to {_MAX_RATE:g} requests per lab second, e.g. 20")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
@@ -43,6 +46,25 @@ class Control:
             raise InputError(f"running is {self.running!r}", "choose true or false")
         if self.onset is not None and not (_is_number(self.onset) and math.isfinite(self.onset)):
             raise InputError(f"onset is {self.onset!r}", "give a Unix time in seconds, or none")
+
+    @property
+    def played(self) -> str:
+        """The name of the scenario that is played, sealed or not."""
+        if not self.sealed:
+            return self.scenario
+        try:
+            return base64.b64decode(self.sealed, validate=True).decode()
+        except (ValueError, TypeError) as error:
+            raise InputError(f"sealed is {self.sealed!r}", "write what seal() gives") from error
+
+
+def seal(name: str) -> str:
+    """Write a scenario's name so that nobody reads it in passing; no secret, only out of sight.
+
+    >>> Control(sealed=seal("unit_error")).played
+    'unit_error'
+    """
+    return base64.b64encode(scenario(name).name.encode()).decode()
 
 
 @dataclass(frozen=True)

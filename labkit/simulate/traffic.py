@@ -56,7 +56,7 @@ class Traffic:
         self._report_at = 0.0
         self._reachable = True
         self._control = Control()
-        self._scenario = scenario(self._control.scenario)
+        self._scenario = scenario(self._control.played)
         self._onset = 0.0
         self._begin(self._control)
 
@@ -140,9 +140,9 @@ class Traffic:
             self._plan, self._arrivals = Plan(control.seed), Arrivals(control.seed)
         if control.onset is not None:
             self._onset = control.onset
-        elif control.scenario != before.scenario or not before.running:
+        elif control.played != before.played or not before.running:
             self._onset = time.time()
-        self._scenario = scenario(control.scenario).at(control.severity)
+        self._scenario = scenario(control.played).at(control.severity)
         self._report_at = 0.0  # whoever wrote the control file waits for the status to agree
 
     def _begin(self, control: Control) -> None:
@@ -172,10 +172,11 @@ class Traffic:
 
     def _report(self, now: float) -> None:
         self._report_at = now + _REPORT_SECONDS
+        hidden = bool(self._control.sealed)
         status = Status(
             running=self._control.running,
-            scenario=self._scenario.name,
-            onset=None if self._scenario.shape == "none" else self._onset,
+            scenario="not told" if hidden else self._scenario.name,
+            onset=None if hidden or self._scenario.shape == "none" else self._onset,
             asked_rate=self._asked_rate(),
             in_flight=len(self._in_flight),
             labels_pending=len(self._labels),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from labkit.errors import InputError
-from labkit.simulate.control import Control, Status, read_control, read_status, write_control, write_status
+from labkit.simulate.control import Control, Status, read_control, read_status, seal, write_control, write_status
 
 
 def test_what_is_asked_is_what_is_read(tmp_path):
@@ -63,11 +63,25 @@ def test_a_damaged_file_is_named(tmp_path, text):
         {"onset": "now"},
         {"running": 1},
         {"scenario": "unknown"},
+        {"sealed": "unit_error"},
+        {"sealed": 7},
     ],
 )
 def test_impossible_wishes_are_refused_by_name(values):
     with pytest.raises(InputError, match=next(iter(values))):
         Control(**values)
+
+
+def test_a_sealed_scenario_is_played_and_nowhere_written_in_plain_words(tmp_path):
+    write_control(tmp_path / "control.json", Control(sealed=seal("unit_error")))
+
+    assert read_control(tmp_path / "control.json").played == "unit_error"
+    assert "unit_error" not in (tmp_path / "control.json").read_text()
+
+
+def test_only_a_scenario_can_be_sealed():
+    with pytest.raises(InputError, match="concept_shift"):
+        seal("concept_drift")
 
 
 def test_the_status_says_in_one_line_what_was_asked_and_what_was_achieved():

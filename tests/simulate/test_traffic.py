@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from labkit.errors import InputError
-from labkit.simulate.control import Control
+from labkit.simulate.control import Control, seal
 from labkit.simulate.plan import Arrivals, Plan
 from labkit.simulate.scenarios import scenario
 
@@ -203,6 +203,17 @@ def test_a_slow_model_is_made_slow_again_after_a_restart_and_fast_at_the_end(mod
 
 def test_a_fault_that_a_killed_predecessor_left_is_ended(model, traffic):
     traffic.wait(lambda _: model.latencies == [0], "the service to be told of no fault")
+
+
+def test_a_sealed_scenario_is_played_from_its_onset_on_and_the_status_does_not_tell(traffic):
+    onset = time.time() + 0.5
+    traffic.obey(sealed=seal("no_traffic"), rate=50, running=True, onset=onset)
+    traffic.wait(lambda status: status.asked_rate == 50, "steady traffic before the onset")
+
+    status = traffic.wait(lambda status: status.running and status.asked_rate == 0, "the fault")
+
+    assert time.time() >= onset
+    assert (status.scenario, status.onset) == ("not told", None)
 
 
 def test_a_damaged_control_file_changes_nothing(traffic):
