@@ -116,7 +116,7 @@ class Lab:
         # Prometheus after those it watches: it would page somebody for a model that is still starting.
         start([service for service in services if service.name != "grafana"], self.home)
         start(services, self.home, timeout=120)  # Grafana fills its own database when it starts for the first time
-        wait_until(self._complete, 30, "every target to be scraped and Alertmanager to be found")
+        wait_until(self._complete, 120, "every target to be scraped and Alertmanager to be found")
 
     def _restore_champion(self) -> None:
         """Put the shipped champion into an empty registry; it is trained the first time only, which takes seconds."""

@@ -40,7 +40,7 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def start(services: Collection[Service], home: Home, timeout: float = 30) -> list[str]:
+def start(services: Collection[Service], home: Home, timeout: float = 120) -> list[str]:
     """Start those of ``services`` that do not run yet, side by side, and wait until all are ready.
 
     Returns the names of those started. Raises StartError with the end of the log of a server that failed;
