@@ -10,7 +10,7 @@ LAB_ROOT ?= $(CURDIR)
 RUNS := tests/test_notebook_runs.py
 APART ?=
 
-.PHONY: help setup lab demo notebooks test test-notebooks test-all check bench clean
+.PHONY: help setup lab demo notebooks minutes test test-notebooks test-all check bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -51,6 +51,9 @@ test-notebooks: setup ## Run every notebook, solved and untouched, two at a time
 
 test-all: setup ## Run the long tests as well: every scenario, whole days, many seeds
 	@$(BIN)/python -m pytest tests --nbmake notebooks
+
+minutes: setup ## Run every notebook alone and write README's table of what they take
+	@$(BIN)/python -m tests.run_notebook minutes
 
 check: setup ## Lint and check the format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

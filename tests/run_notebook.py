@@ -1,12 +1,14 @@
 """Execute one notebook as a learner would: solved, untouched, or every cell twice.
 
-Run it with ``python -m tests.run_notebook 03 [--untouched] [--twice] [--out DIR]``, in a lab of its own.
+Run it with ``python -m tests.run_notebook 03 [--untouched] [--twice] [--out DIR]``, in a lab of its own. ``make
+minutes`` runs them all and writes README's table of what they take.
 """
 
 import base64
 import copy
 import importlib.util
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -82,24 +84,56 @@ def keep(notebook: nbformat.NotebookNode, folder: Path, name: str) -> None:
                 (folder / f"{name}-{number:03}.png").write_bytes(base64.b64decode(picture))
 
 
+def table(seconds: dict[str, float]) -> str:
+    """Return README's table: a row for each notebook, with the learner's minutes and the machine's seconds."""
+    rows = ["| notebook | minutes | machine |", "|---|---|---|"]
+    for path in build.SOURCES:
+        text = path.read_text()
+        title = re.search(r"^# # (.+)$", text, re.MULTILINE)[1]
+        minutes = re.search(r"\*\*You need:\*\* (\d+) minutes", text)[1]
+        link = f"notebooks/{path.with_suffix('.ipynb').name}"
+        rows.append(f"| {path.name[:2]} [{title}]({link}) | {minutes} | {seconds[path.name[:2]]:.0f} s |")
+    return "\n".join(rows)
+
+
+def write_minutes() -> None:
+    """Run every solved notebook alone, and put the measured seconds into README's table."""
+    seconds = {}
+    for path in build.SOURCES:
+        seconds[path.name[:2]] = run_alone(solved(path.name[:2]), "correct")
+        click.echo(f"{path.name[:2]}: {seconds[path.name[:2]]:.1f} s")
+    readme = ROOT / "README.md"
+    marks = r"(<!-- minutes -->\n).*?(\n<!-- end of minutes -->)"
+    text = re.sub(marks, lambda match: match[1] + table(seconds) + match[2], readme.read_text(), flags=re.DOTALL)
+    readme.write_text(text)
+
+
+def run_alone(notebook: nbformat.NotebookNode, outcome: str) -> float:
+    """Execute a notebook in a lab of its own, which is gone in the end; return the seconds."""
+    with tempfile.TemporaryDirectory(prefix="labkit-notebook-") as folder:
+        os.environ["LABKIT_HOME"] = str(Path(folder, "lab"))
+        try:
+            return execute(notebook, Path(folder), outcome)
+        finally:
+            Lab.attach().down(purge=True)
+
+
 @click.command()
 @click.argument("number")
 @click.option("--untouched", "as_opened", is_flag=True)
 @click.option("--twice", is_flag=True)
 @click.option("--out", type=click.Path(path_type=Path))
 def main(number: str, as_opened: bool, twice: bool, out: Path | None) -> None:
-    """Execute the notebook with this NUMBER, such as 03."""
+    """Execute the notebook with this NUMBER, such as 03; "minutes" runs all and writes README's table."""
+    if number == "minutes":
+        write_minutes()
+        return
     notebook = untouched(number) if as_opened else solved(number)
-    with tempfile.TemporaryDirectory(prefix="labkit-notebook-") as folder:
-        os.environ["LABKIT_HOME"] = str(Path(folder, "lab"))
-        try:
-            seconds = execute(
-                doubled(notebook) if twice else notebook, Path(folder), "not attempted" if as_opened else "correct"
-            )
-        finally:
-            Lab.attach().down(purge=True)
-            if out:
-                keep(notebook, out, number)
+    try:
+        seconds = run_alone(doubled(notebook) if twice else notebook, "not attempted" if as_opened else "correct")
+    finally:
+        if out:
+            keep(notebook, out, number)
     click.echo(f"{number}: {seconds:.1f} s")
 
 

@@ -23,7 +23,7 @@ LAYERS = (
     {"model"},
     {"simulate", "respond"},
     {"lab", "status"},
-    {"demo", "doctor", "lint", "tournament", "timeline", "showing", "teach"},
+    {"demo", "doctor", "lint", "tournament", "timeline", "showing", "teach", "pytest_plugin"},
     {"cli"},
 )
 HEAVY = ("sklearn", "pandas", "fastapi", "matplotlib", "scipy", "httpx", "numpy")
