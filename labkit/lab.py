@@ -204,6 +204,12 @@ class Lab:
             raise InputError(f"the service answered {answer.status_code}: {answer.text}")
         return answer.json()
 
+    def logs(self, service: str = "model") -> "pd.DataFrame":
+        """Return the log of one of our own services (model, retrainer, inbox): a row per line, fields as columns."""
+        from labkit.observe.log_file import read_log
+
+        return read_log(self.home.logs / f"{service}.log")
+
     def wait_for(self, expression: str, timeout: str = "1h") -> "pd.DataFrame":
         """Wait until PromQL, written in production time, returns something, and return that; raises WaitTimeout.
 
