@@ -62,6 +62,18 @@ class Prometheus:
         table.columns = series_index([each["metric"] for each in series])
         return table
 
+    def exemplars(self, expr: str, since: float | str = "1h") -> "pd.DataFrame":
+        """Return the exemplars that the series of ``expr`` brought: time, value, the series' labels and their own."""
+        now = time.time()
+        span = {"start": now - self._clock.lab_seconds(since), "end": now}
+        rows = [
+            {**each["seriesLabels"], **one["labels"], "time": one["timestamp"], "value": float(one["value"])}
+            for each in self._ask("query_exemplars", query=scale_promql(expr, self._clock.speed), **span)
+            for one in each["exemplars"]
+        ]
+        table = frame(rows, ["time", "value"])
+        return table.assign(time=time_index(table["time"]))
+
     def alerts(self) -> "pd.DataFrame":
         """Return the pending and firing alerts: state, active_at, value, every label, and every annotation."""
         found = self._ask("alerts", method="GET")["alerts"]

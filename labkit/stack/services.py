@@ -103,6 +103,7 @@ def _prometheus(home: Home, clock: Clock, program: Path) -> Service:
         "--rules.alert.resend-delay=1m",
         "--rules.alert.for-outage-tolerance=1h",
         "--rules.alert.for-grace-period=10m",
+        "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
     ready = _answers(f"{home.url('prometheus')}/-/ready")

@@ -97,10 +97,14 @@ log = lab.logs("model")
 log[["timestamp", "event", "request_id", "rows", "seconds"]].tail(3)
 
 # %% [markdown]
-# Fields make questions cheap. How many requests were answered, and how many rows had they?
+# Fields make questions cheap. Which events are there, and how many rows had each?
 
 # %%
 log.groupby("event").agg(lines=("event", "size"), rows=("rows", "sum"))
+
+# %% [markdown]
+# Look at the events with a number in them. The web server wrote its lines as sentences, so every start of it is an
+# event of its own, and nobody can count them. `predicted` is one word for all predictions.
 
 # %% [markdown]
 # ## From an alert to the lines behind it
@@ -187,13 +191,13 @@ ALLOWED = {"event", "level", "timestamp", "request_id", "service", "model_versio
 # %% [markdown]
 # ### Exercise 5.3: A processor that keeps secrets
 #
-# Write the processor `keep_allowed(logger, method, event)`: it returns the event with its `ALLOWED` fields only, and
+# Write the processor `keep_allowed(_logger, _method, event)`: it returns the event with its `ALLOWED` fields only, and
 # with a field `dropped` that lists the names of the others, sorted, if there were any.
 
 
 # %%
 # solution
-def keep_allowed(logger, method, event):
+def keep_allowed(_logger, _method, event):
     kept = {name: value for name, value in event.items() if name in ALLOWED}
     dropped = sorted(set(event) - ALLOWED)
     return {**kept, "dropped": dropped} if dropped else kept
@@ -289,14 +293,28 @@ from prometheus_client import generate_latest as generate_text
 assert request_id not in generate_text(registry).decode()
 
 # %% [markdown]
-# A Prometheus that runs with `--enable-feature=exemplar-storage` asks for OpenMetrics and keeps them, and Grafana shows
-# them as dots on a graph: a click on a slow or unsure one leads to its line.
+# Prometheus asks for OpenMetrics by itself, and keeps exemplars when it runs with `--enable-feature=exemplar-storage`,
+# as this one does. Let it scrape our histogram, and ask for them. In Grafana they are dots on a graph: a click on an
+# unsure or slow one leads to its line in the log.
+
+# %%
+from labkit.clock import wait_until
+from labkit.teach.serving import end_serving, serve
+
+serve(lab, registry)
+found = wait_until(
+    lambda: lab.prometheus.exemplars("confidence_bucket").to_dict("records"), 60, "Prometheus to keep the exemplar"
+)
+found[-1]["request_id"], found[-1]["value"]
+
+# %%
+assert request_id in {each["request_id"] for each in found}
 
 # %% [markdown]
 # ## What goes wrong: f-strings, a forged line, a secret
 #
-# **A sentence instead of fields.** An f-string reads well, and is searched with a pattern. Then a colleague improves the
-# wording, and the search finds nothing, without an error:
+# **A sentence instead of fields.** An f-string reads well, and is searched with a pattern. Then a colleague improves
+# the wording, and the search finds nothing, without an error:
 
 # %%
 import re
@@ -339,7 +357,8 @@ assert mended.count("\n") == 1
 
 # %%
 def fetch(token):
-    raise TimeoutError("the feature store does not answer")
+    headers = {"Authorization": f"Bearer {token}"}
+    raise TimeoutError(f"the feature store does not answer; {len(headers)} header was sent")
 
 
 def log_failure(formatter):
@@ -389,6 +408,7 @@ assert "does not answer" in safe
 # - Inputs, tokens and local variables stay out of logs, by a list of what is allowed.
 
 # %%
+end_serving(lab)
 lab.stop_traffic()
 
 # %% [markdown]

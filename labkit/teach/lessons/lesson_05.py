@@ -175,7 +175,9 @@ def _processed(keep_allowed: Callable, event: dict[str, Any]) -> dict[str, Any]:
 
 def _judge_clean(fields: dict[str, Any], clean: dict[str, Any]) -> None:
     if "dropped" in fields:
-        raise Incorrect("An event with allowed fields only gets a field `dropped`: add it only if something was left out.")
+        raise Incorrect(
+            "An event with allowed fields only gets a field `dropped`: add it only if something was left out."
+        )
     if fields != clean:
         raise Incorrect(f"Allowed fields must pass unchanged: of {clean} you return {fields}.")
 
@@ -183,7 +185,7 @@ def _judge_clean(fields: dict[str, Any], clean: dict[str, Any]) -> None:
 @lesson.exercise(
     hints=(
         "The log line is lab.logs('model') where request_id is yours; the row you have seen above.",
-        "le is the first of CONFIDENCE_BOUNDS that is not below the confidence: buckets count values up to their bound.",
+        "le is the first of CONFIDENCE_BOUNDS that is not below the confidence: buckets count up to their bound.",
     )
 )
 def q4(lab: Lab, request_id: str, trace: Mapping[str, Any]) -> str:
