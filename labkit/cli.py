@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -132,6 +133,27 @@ def traffic(name: str, rate: float, severity: float, seed: int, duration: str | 
     lab = _lab()
     lab.traffic(name, rate=rate, seed=seed, severity=severity)
     show_traffic(lab, duration)
+
+
+@main.command()
+@click.option("--seeds", default=50, show_default=True, help="How many runs of each scenario.")
+@click.option("--seed", default=1, show_default=True, help="The first seed.")
+@click.option("--scenario", "names", multiple=True, help="Only this scenario; may be given again. Default: all.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for table, CSV, JSON, picture.")
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Markdown page to put the table into.")
+def tournament(seeds: int, seed: int, names: tuple[str, ...], out: Path | None, write: Path | None) -> None:
+    """Score detectors of drift on every scenario, without servers."""
+    from labkit.tournament import missing_rivals, run
+    from labkit.tournament.report import markdown, write_files, write_into
+
+    table = run(names, seeds=seeds, seed=seed) if names else run(seeds=seeds, seed=seed)
+    text = markdown(table, missing_rivals())
+    click.echo(text)
+    for path in write_files(table, out, missing_rivals()) if out else ():
+        click.echo(f"wrote {path}")
+    if write:
+        write_into(write, text)
+        click.echo(f"wrote {write}")
 
 
 @main.command()
