@@ -18,7 +18,7 @@ from labkit.stack.grafana import find_grafana
 from labkit.stack.home import Home
 from labkit.stack.processes import listening, running, start, stop
 from labkit.stack.prometheus import Prometheus
-from labkit.stack.render import render
+from labkit.stack.render import read_dashboard, render
 from labkit.stack.rules import load_rules
 from labkit.stack.services import stack_services
 from labkit.status import ServiceStatus, Status
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from labkit.observe.store import PredictionStore
+    from labkit.plots import Picture
 
 __all__ = ["JOBS", "MODEL_NAME", "Lab"]
 
@@ -180,6 +181,23 @@ class Lab:
     def query_range(self, expression: str, since: str = "1h", step: str = "15s") -> "pd.DataFrame":
         """Evaluate PromQL over the last ``since``: a line per moment, a column per series."""
         return self.prometheus.query_range(expression, since, step)
+
+    def dashboard(self, name: str | dict[str, Any], since: str | None = None, *, width: float = 15) -> "Picture":
+        """Draw a dashboard of Grafana's: ``service``, ``quality``, ``drift`` or ``loop``, or the JSON of your own.
+
+        ``since`` replaces its range, such as ``"1h"``; ``width`` is in inches. A panel without data says why.
+        """
+        from labkit.plots import dashboard
+        from labkit.stack.panels import evaluate
+
+        board = evaluate(read_dashboard(name) if isinstance(name, str) else name, self.prometheus, since=since)
+        return dashboard(board, self.clock.speed, width=width)
+
+    def explain(self, expression: str, since: str = "1h") -> str:
+        """Say why PromQL, written in production time, returns nothing; an empty text when it returns something."""
+        from labkit.stack.explain import why_empty
+
+        return why_empty(self.prometheus, expression, since)
 
     def alerts(self) -> "pd.DataFrame":
         """Return the alerts that are pending or firing in Prometheus."""

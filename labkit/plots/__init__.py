@@ -1,10 +1,11 @@
 """Pictures: data in, Figure out. One module a picture; what they share is in ``style``."""
 
 from labkit.plots.curves import curves
+from labkit.plots.dashboard import dashboard
 from labkit.plots.detectors import detectors
 from labkit.plots.distances import distances, evidence, ks_gap
 from labkit.plots.incident import incident
 from labkit.plots.loop import loop
 from labkit.plots.style import Picture
 
-__all__ = ["Picture", "curves", "detectors", "distances", "evidence", "incident", "ks_gap", "loop"]
+__all__ = ["Picture", "curves", "dashboard", "detectors", "distances", "evidence", "incident", "ks_gap", "loop"]

@@ -23,18 +23,19 @@ class Prometheus:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._api = Api("Prometheus", url)
-        self._clock = clock
+        self.clock = clock
 
     def ready(self) -> bool:
         """Say whether it answers queries."""
         return self._api.ready()
 
-    def query(self, expr: str) -> "pd.DataFrame":
-        """Evaluate ``expr`` now: a row per series, its labels and ``value`` as columns.
+    def query(self, expr: str, at: float | None = None) -> "pd.DataFrame":
+        """Evaluate ``expr`` now, or ``at`` a Unix time: a row per series, its labels and ``value`` as columns.
 
         A range such as ``up[5m]`` gives a row per sample, with a column ``time`` (UTC).
         """
-        result = self._ask("query", query=scale_promql(expr, self._clock.speed))
+        moment = {} if at is None else {"time": at}
+        result = self._ask("query", query=scale_promql(expr, self.clock.speed), **moment)
         kind, series = result["resultType"], result["result"]
         if kind in ("scalar", "string"):
             return frame([{"value": series[1] if kind == "string" else float(series[1])}], ["value"])
@@ -45,34 +46,46 @@ class Prometheus:
         table = frame(rows, ["time", "value"])
         return table.assign(time=time_index(table["time"]))
 
-    def query_range(self, expr: str, since: float | str = "1h", step: float | str = "15s") -> "pd.DataFrame":
-        """Evaluate ``expr`` over the last ``since``, every ``step``: a row per time, a column per series.
+    def query_range(
+        self, expr: str, since: float | str = "1h", step: float | str = "15s", end: float | None = None
+    ) -> "pd.DataFrame":
+        """Evaluate ``expr`` over ``since`` up to now or a Unix time, every ``step``: a row a time, a column a series.
 
         The index holds times (UTC). Columns are named by the series' labels: a single label gives an index of its
         values, several a MultiIndex, none one column ``value``. A moment without a value is NaN.
         """
         import pandas as pd
 
-        now = time.time()
-        span = {"start": now - self._clock.lab_seconds(since), "end": now, "step": self._clock.lab_seconds(step)}
-        series = self._ask("query_range", query=scale_promql(expr, self._clock.speed), **span)["result"]
-        columns = [pd.Series(dict(each["values"]), dtype=float) for each in series]
+        series = self.series(expr, since, step, time.time() if end is None else end)
+        columns = [pd.Series(dict(samples), dtype=float) for _, samples in series]
         table = pd.concat(columns, axis=1).sort_index() if columns else pd.DataFrame()
         table.index = time_index(table.index)
-        table.columns = series_index([each["metric"] for each in series])
+        table.columns = series_index([labels for labels, _ in series])
         return table
 
     def exemplars(self, expr: str, since: float | str = "1h") -> "pd.DataFrame":
         """Return the exemplars that the series of ``expr`` brought: time, value, the series' labels and their own."""
         now = time.time()
-        span = {"start": now - self._clock.lab_seconds(since), "end": now}
+        span = {"start": now - self.clock.lab_seconds(since), "end": now}
         rows = [
             {**each["seriesLabels"], **one["labels"], "time": one["timestamp"], "value": float(one["value"])}
-            for each in self._ask("query_exemplars", query=scale_promql(expr, self._clock.speed), **span)
+            for each in self._ask("query_exemplars", query=scale_promql(expr, self.clock.speed), **span)
             for one in each["exemplars"]
         ]
         table = frame(rows, ["time", "value"])
         return table.assign(time=time_index(table["time"]))
+
+    def series(
+        self, expr: str, since: float | str, step: float | str, end: float
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Evaluate ``expr`` over ``since`` up to ``end``: the labels and the (Unix time, value) of each series."""
+        span = {"start": end - self.clock.lab_seconds(since), "end": end, "step": self.clock.lab_seconds(step)}
+        found = self._ask("query_range", query=scale_promql(expr, self.clock.speed), **span)["result"]
+        return [(each["metric"], [(at, float(text)) for at, text in each["values"]]) for each in found]
+
+    def metric_names(self) -> list[str]:
+        """Return the name of every metric and recorded series that it has."""
+        return self._ask("label/__name__/values", method="GET")
 
     def alerts(self) -> "pd.DataFrame":
         """Return the pending and firing alerts: state, active_at, value, every label, and every annotation."""
@@ -106,7 +119,7 @@ class Prometheus:
                     "name": rule["name"],
                     "type": rule["type"],
                     "state": rule.get("state", ""),
-                    "for_seconds": self._clock.production_seconds(rule.get("duration", 0.0)),
+                    "for_seconds": self.clock.production_seconds(rule.get("duration", 0.0)),
                     "health": rule["health"],
                     "last_error": rule.get("lastError", ""),
                     "query": rule["query"],

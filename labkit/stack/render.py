@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from labkit.clock import Clock
-from labkit.errors import ConfigurationError, LabError
+from labkit.errors import ConfigurationError, InputError, LabError
 from labkit.stack.files import write_private
 from labkit.stack.home import Home
 from labkit.stack.timescale import scale_config, scale_dashboard
 
-__all__ = ["config_dir", "render"]
+__all__ = ["config_dir", "read_dashboard", "render"]
 
 # The addresses that servers have among containers, and the name of the port that each has in a home.
 _ADDRESSES = {
@@ -38,6 +38,15 @@ def config_dir() -> Path:
         if (folder / "prometheus" / "prometheus.yml").is_file():
             return folder
     raise ConfigurationError(f"labkit in {package} lacks its docker/ folder", "install labkit again")
+
+
+def read_dashboard(name: str) -> dict[str, Any]:
+    """Return the dashboard ``name`` as ``docker/`` has it, in production time; raises InputError for an unknown one."""
+    folder = config_dir() / "grafana" / "dashboards"
+    names = sorted(path.stem for path in folder.glob("*.json"))
+    if name not in names:
+        raise InputError(f"there is no dashboard {name!r}", _known("dashboards", names))
+    return json.loads((folder / f"{name}.json").read_text())
 
 
 def render(home: Home, clock: Clock, source: Path | None = None) -> None:

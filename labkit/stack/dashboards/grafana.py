@@ -100,7 +100,7 @@ def _links() -> list[dict[str, Any]]:
 def _annotations() -> list[dict[str, Any]]:
     deployed = (
         "count by (model_name, model_version) (model_info)"
-        " unless count by (model_name, model_version) (last_over_time(model_info[5m] offset 1m))"
+        " unless count by (model_name, model_version) (last_over_time(model_info[15m] offset 1m))"
     )
     firing = 'max by (alertname, feature) (ALERTS{alertstate="firing", alertname!="Watchdog"})'
     return [

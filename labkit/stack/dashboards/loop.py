@@ -23,7 +23,7 @@ def loop() -> dict[str, Any]:
 def _alerts() -> Panel:
     firing = """
         count by (alertname) (ALERTS{alertstate="firing", alertname!="Watchdog"})
-          or label_replace(vector(0), "alertname", "none", "", "")
+          or on () label_replace(vector(0), "alertname", "none", "", "")
     """
     return Panel(
         "Alerts that fire",
@@ -124,10 +124,9 @@ def _failures() -> Panel:
         "timeseries",
         (0, 21, 24, 5),
         [
-            Query("sum by (integration) (increase(alertmanager_notifications_failed_total[15m]))", "{{integration}}"),
-            Query("sum(increase(prometheus_notifications_dropped_total[15m]))", "before Alertmanager"),
+            Query("sum(increase(alertmanager_notifications_failed_total[15m]))", "no receiver took it"),
+            Query("sum(increase(prometheus_notifications_dropped_total[15m]))", "no Alertmanager took it"),
         ],
-        "What no receiver took, and what no Alertmanager took. All at 0 is well." + runbook("NotificationsFailing"),
+        "Between the alert and those who should hear of it. Both at 0 is well." + runbook("NotificationsFailing"),
         decimals=0,
-        maximum=None,
     )
