@@ -53,11 +53,10 @@ def _head(figure: Picture, board: Any, speed: float, height: float) -> None:
     pace = f"; {_span(board.since / speed)} on the clock, as the lab runs {speed:g} times faster" if speed > 1 else ""
     about = f"the last {_span(board.since)} of production time{pace}"
     figure.text(0.012, 1 - 0.45 / height, about, fontsize=9.5, color=GREY, va="top")
-    deployed = [
-        f"{text} {_ago((at - board.end) * speed / 60)}" for at, _, text, colour in board.events if colour != RED
-    ]
-    if deployed:
-        figure.text(0.988, top, "\n".join(deployed[-2:]), fontsize=9, va="top", ha="right")
+    came = [f"{text} {_ago((at - board.end) * speed / 60)}" for at, _, text, colour in board.events if colour != RED]
+    marks = ["dotted line: " + ", ".join(came[-2:])] if came else []
+    marks += ["red bar on top: an alert fires"] if any(event[3] == RED for event in board.events) else []
+    figure.text(0.988, top, "\n".join(marks), fontsize=9, color=GREY, va="top", ha="right")
 
 
 def _palette(panels: Iterable[Any]) -> dict[tuple[str, str], tuple[str, Any]]:

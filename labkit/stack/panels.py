@@ -148,17 +148,17 @@ class _Evaluation:
 
     def _ask(self, target: dict[str, Any]) -> list[Series]:
         legend = target.get("legendFormat", "")
+        kind = legend if "{{" in legend else ""
         if not target.get("instant"):
             found = self._prometheus.series(target["expr"], self._span, self._step, self.end)
             return [
-                Series(_named(legend, labels, target["expr"]), legend, labels, *map(list, zip(*samples, strict=True)))
+                Series(_named(legend, labels, target["expr"]), kind, labels, *map(list, zip(*samples, strict=True)))
                 for labels, samples in found
             ]
         rows = self._prometheus.query(target["expr"], self.end).to_dict("records")
         found = [({k: v for k, v in row.items() if k != "value" and v == v}, row["value"]) for row in rows]
         return [
-            Series(_named(legend, labels, target["expr"]), legend, labels, [self.end], [value])
-            for labels, value in found
+            Series(_named(legend, labels, target["expr"]), kind, labels, [self.end], [value]) for labels, value in found
         ]
 
     def _why(self, expr: str) -> str:
