@@ -41,3 +41,18 @@ def test_no_text_of_the_map_leaves_its_box_or_the_picture() -> None:
         box = text.get_window_extent()
         assert page.x0 <= box.x0
         assert box.x1 <= page.x1
+
+
+def test_bars_write_their_values_and_the_objective() -> None:
+    table = pd.DataFrame({"champion": [0.33, 0.98], "challenger": [0.97, 0.58]}, index=["now", "later"])
+    axis = plots.bars(table, title="Accuracy", unit="share", objective=0.9).axes[0]
+    texts = [text.get_text() for text in axis.texts]
+    assert texts == ["0.33", "0.98", "0.97", "0.58", "0.9"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["now", "later"]
+
+
+def test_versions_have_a_line_each_and_moments_a_name() -> None:
+    table = pd.DataFrame({"v1": [0.98, 0.4], "v2": [float("nan"), 0.97]}, index=[0.0, 10.0])
+    axis = plots.versions(table, [(4.0, "promotion")]).axes[0]
+    assert [line.get_label() for line in axis.get_lines()[:2]] == ["v1", "v2"]
+    assert [text.get_text() for text in axis.texts] == ["promotion"]

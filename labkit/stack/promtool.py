@@ -14,7 +14,7 @@ import yaml
 from labkit.errors import InputError, StartError
 from labkit.stack.binaries import ensure
 
-__all__ = ["TestResult", "check_rules", "route", "test_rules"]
+__all__ = ["TestResult", "check_config", "check_rules", "route", "test_rules"]
 
 _TIMEOUT_SECONDS = 120
 
@@ -28,6 +28,19 @@ class TestResult:
 
     def __str__(self) -> str:
         return self.output
+
+
+def check_config(config: str) -> None:
+    """Return when promtool accepts the text of a prometheus.yml, with the files that it names; else raise InputError.
+
+    Unlike the others this takes a text in lab time, whose paths are those of this machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="labkit-config-") as folder:
+        path = Path(folder, "prometheus.yml")
+        path.write_text(config, encoding="utf-8")
+        done = _run(folder, "promtool", "check", "config", str(path))
+    if done.returncode:
+        raise InputError(f"promtool refuses the configuration: {_words(done, folder)}")
 
 
 def check_rules(rules: str) -> None:

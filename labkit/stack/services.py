@@ -15,34 +15,38 @@ from labkit.stack.home import Home
 from labkit.stack.processes import Service
 from labkit.stack.timescale import scale_flags
 
-__all__ = ["stack_services"]
+__all__ = ["model_service", "stack_services", "traffic_service"]
 
 
 def stack_services(home: Home, clock: Clock) -> list[Service]:
     """Return the services of a home whose ports are chosen and whose configuration is rendered."""
     programs = ensure()
     services = [
-        _model(home, clock),
+        model_service(home, clock),
         _retrainer(home, clock),
         _inbox(home),
         _alertmanager(home, clock, programs["alertmanager"]),
         _prometheus(home, clock, programs["prometheus"]),
-        _traffic(home, clock),
+        traffic_service(home, clock),
         grafana_service(home, _answers(f"{home.url('grafana')}/api/health")),
     ]
     return [service for service in services if service]
 
 
-def _model(home: Home, clock: Clock) -> Service:
+def model_service(
+    home: Home, clock: Clock, *, name: str = "model", port: int | None = None, store: Path | None = None
+) -> Service:
+    """Return the lab's model service, or a replica of it at another port and with another store."""
+    port = port or home.ports["model"]
     command = _python(
         "labkit.model.service",
-        f"--port={home.ports['model']}",
+        f"--port={port}",
         f"--registry={home.registry}",
-        f"--store={home.predictions}",
+        f"--store={store or home.predictions}",
         f"--token-file={home.secrets / 'reload_token'}",
         f"--speed={clock.speed:g}",
     )
-    return Service("model", command, [home.ports["model"]], _answers(f"{home.url('model')}/readyz"))
+    return Service(name, command, [port], _answers(f"http://127.0.0.1:{port}/readyz"))
 
 
 def _retrainer(home: Home, clock: Clock) -> Service:
@@ -75,18 +79,27 @@ def _inbox(home: Home) -> Service:
     return Service("inbox", command, ports, _answers(f"{home.url('inbox')}/healthz"))
 
 
-def _traffic(home: Home, clock: Clock) -> Service:
+def traffic_service(
+    home: Home,
+    clock: Clock,
+    *,
+    name: str = "traffic",
+    url: str | None = None,
+    control: Path | None = None,
+    status: Path | None = None,
+) -> Service:
+    """Return the lab's traffic, or that of a replica at ``url`` with files of its own."""
+    status = status or home.traffic_status
     command = _python(
         "labkit.simulate.traffic",
-        f"--model-url={home.url('model')}",
-        f"--control={home.traffic_control}",
-        f"--status={home.traffic_status}",
+        f"--model-url={url or home.url('model')}",
+        f"--control={control or home.traffic_control}",
+        f"--status={status}",
         f"--reload-token-file={home.secrets / 'reload_token'}",
         f"--speed={clock.speed:g}",
     )
     before = time.time()
-    status = home.traffic_status
-    return Service("traffic", command, [], lambda: status.exists() and status.stat().st_mtime >= before)
+    return Service(name, command, [], lambda: status.exists() and status.stat().st_mtime >= before)
 
 
 def _prometheus(home: Home, clock: Clock, program: Path) -> Service:

@@ -45,7 +45,7 @@ _SCALED_FLAGS = frozenset(
 )
 _RANGE_KEYS = frozenset({"from", "to", "timeFrom", "timeShift"})  # of dashboards
 # How long a server waits for another one is a latency, and latencies are real.
-_REAL_KEYS = frozenset({"timeout", "min_backoff", "max_backoff", "batch_send_deadline"})
+_REAL_KEYS = frozenset({"timeout", "remote_timeout", "min_backoff", "max_backoff", "batch_send_deadline"})
 _REAL_FLAGS = frozenset({"--query.timeout", "--web.read-timeout"})
 _FREE_TEXT = frozenset(
     ["annotations", "labels", "external_labels", "params", "match", "match_re", "title", "description", "text"]
