@@ -1,4 +1,4 @@
-"""A fleet to learn on: several replicas of the model service, each with traffic of its own, one of them slow if asked."""
+"""A fleet to learn on: several replicas of the model service, each with traffic of its own, each slow if asked."""
 
 import time
 from pathlib import Path
@@ -57,5 +57,7 @@ class Fleet:
 
     def _known(self, name: str) -> str:
         if name not in self.urls:
-            raise InputError(f"the fleet has no replica {name!r}", f"choose one of {', '.join(self.urls) or 'none yet'}")
+            raise InputError(
+                f"the fleet has no replica {name!r}", f"choose one of {', '.join(self.urls) or 'none yet'}"
+            )
         return self.urls[name]
