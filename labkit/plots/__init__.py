@@ -7,6 +7,7 @@ from labkit.plots.detectors import detectors
 from labkit.plots.distances import distances, evidence, ks_gap
 from labkit.plots.incident import incident
 from labkit.plots.loop import loop
+from labkit.plots.signals import signals
 from labkit.plots.style import Picture
 from labkit.plots.versions import versions
 
@@ -21,5 +22,6 @@ __all__ = [
     "incident",
     "ks_gap",
     "loop",
+    "signals",
     "versions",
 ]
