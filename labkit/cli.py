@@ -157,6 +157,17 @@ def tournament(seeds: int, seed: int, names: tuple[str, ...], out: Path | None, 
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def notebooks(folder: Path) -> None:
+    """Write the notebooks, and the pages they link to, into FOLDER; files that are there stay as they are."""
+    from labkit.teach.files import write_course
+
+    written, kept = write_course(folder)
+    click.echo(f"{len(written)} files written into {folder}" + (f", {len(kept)} left as they were" if kept else ""))
+    click.echo(f"Open them: jupyter lab {folder / 'notebooks' / '00_start_here.ipynb'}")
+
+
+@main.command()
 def models() -> None:
     """List the model versions in the registry."""
     from labkit.lab import MODEL_NAME
