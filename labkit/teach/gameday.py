@@ -90,11 +90,16 @@ class GameDay:
         frame.index = self.minute_of(frame.index.astype("int64") / 1e9).rename("minute")
         return frame
 
-    def labelled(self) -> "pd.DataFrame":
-        """Return the rows that have a label by now; ``minute`` is that of their prediction."""
+    def answered(self) -> "pd.DataFrame":
+        """Return the rows that were answered so far, oldest first; ``minute`` is that of their prediction."""
         with self.lab.store() as store:
-            rows = store.labelled(since=self.started)
+            rows = store.predictions(since=self.started)
         return rows.assign(minute=self.minute_of(rows["predicted_at"]))
+
+    def labelled(self) -> "pd.DataFrame":
+        """Return those of them that have a label by now."""
+        rows = self.answered()
+        return rows[rows["label"].notna()]
 
     def evidence(self) -> Evidence:
         """Gather what has been recorded so far."""
@@ -231,8 +236,7 @@ class GameDay:
 
     def _stall(self) -> float:
         """Return for how many minutes the service gave no answer, at the longest, while the incident began."""
-        with self.lab.store() as store:
-            minutes = self.minute_of(store.predictions(since=self.started)["predicted_at"])
+        minutes = self.answered()["minute"]
         near = minutes[(minutes > self._truth.onset - 2) & (minutes < self._truth.onset + 15)]
         return float(near.diff().max()) if len(near) > 1 else 0.0
 

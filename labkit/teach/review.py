@@ -65,7 +65,7 @@ def review_since(minute: object, truth: Truth, evidence: Evidence) -> str:
     shown = f"{round(minute, 1):g}"
     if not 0 <= minute <= evidence.minutes:
         return f"Minute {shown} is not in this game, which has lasted {evidence.minutes:.0f} production minutes."
-    if minute < truth.onset - _EARLY_MINUTES:
+    if minute < truth.onset - _EARLY_MINUTES - evidence.stall:
         return (
             f"At minute {shown} everything was as on any other day: the change is younger. "
             "Draw the signal that changed, with a short window such as [2m], and look for the edge."

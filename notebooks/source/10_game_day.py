@@ -111,8 +111,9 @@ game = GameDay(lab, seed=9)
 game.wait_for_alert()
 
 # %% [markdown]
-# What you have: `game.over_time(expression)` evaluates PromQL over the whole game, indexed by its production minutes;
-# `game.labelled()` returns the rows whose labels have come; and everything in `lab` works as always.
+# What you have: `game.over_time(expression)` evaluates PromQL over the whole game, indexed by its production minutes.
+# `game.answered()` returns the rows that were answered, each with its minute, and `game.labelled()` those whose label
+# has come. Everything in `lab` works as always.
 
 # %%
 seen = game.evidence()
@@ -135,14 +136,12 @@ lesson.q1.check(game, kind, places)
 # ### Exercise 10.2: Since when?
 #
 # Assign `since`, in production minutes since the game began. An alert is younger than its cause, so do not read it off
-# the alerts: draw what changed with a short window.
+# the alerts. Draw what changed with a short window such as `[2m]`, or look at the rows themselves.
 
 # %%
 # solution
-virginica = (
-    'sum(rate(model_predictions_total{predicted_class="virginica"}[2m])) / sum(rate(model_predictions_total[2m]))'
-)
-share = game.over_time(virginica)["value"]
+rows = game.answered().set_index("minute")
+share = (rows["predicted"] == "virginica").rolling(200).mean()
 since = float(share.index[share < 0.5][-1])
 # end solution
 lesson.q2.check(game, since)
