@@ -52,7 +52,7 @@ class LongTermStore:
             "--log.level=warn",
         ]
         command = [str(ensure()["prometheus"]), *scale_flags(flags, self._clock.speed)]
-        start([Service(_NAME, command, [self.port], self.prometheus.ready)], self._home, timeout=90)
+        start([Service(_NAME, command, [self.port], self.prometheus.ready)], self._home)
         return self
 
     def stop(self) -> None:

@@ -13,7 +13,7 @@ from labkit.stack.services import model_service, traffic_service
 
 __all__ = ["Replica", "extra_port", "start_replicas", "stop_replicas"]
 
-_PATIENCE_SECONDS = 90
+_PATIENCE_SECONDS = 120
 
 
 class Replica:
@@ -44,8 +44,9 @@ def start_replicas(home: Home, clock: Clock, total: int) -> list[Replica]:
     Those that run are left as they are. Their ports are kept in the lab's folder.
     """
     replicas = [Replica(home, number) for number in range(2, total + 1)]
-    services = [service for replica in replicas for service in replica.services(home, clock)]
-    start(services, home, timeout=_PATIENCE_SECONDS)
+    # Traffic comes second: what it says first is that its service shall be as quick as it can.
+    for services in zip(*(replica.services(home, clock) for replica in replicas), strict=True):
+        start(services, home, timeout=_PATIENCE_SECONDS)
     _scrape([home.ports["model"], *(replica.port for replica in replicas)], home, clock)
     return replicas
 
