@@ -111,6 +111,17 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command()
+def lint() -> None:
+    """Check rules and dashboards against what the servers export; exit 1 when something is wrong."""
+    from labkit.lint import check, read_exported
+
+    lab = _lab()
+    problems = check(exported=read_exported(lab if lab.is_up() else None))
+    click.echo("\n".join(map(str, problems)) or "Every metric and label exists, and every panel has its place.")
+    sys.exit(bool(problems))
+
+
+@main.command()
 @click.option("--scenario", "name", default="concept_shift", show_default=True, help="What goes wrong.")
 @click.option("--seed", default=1, show_default=True, help="Which flowers are sent.")
 def demo(name: str, seed: int) -> None:
