@@ -4,7 +4,9 @@ import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import click
 import numpy as np
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -82,3 +84,17 @@ def train_first_champion(registry: ModelRegistry, name: str = "iris-classifier",
     )
     registry.promote(name, version, reason="first champion")
     return version
+
+
+@click.command()
+@click.option("--registry", "folder", type=click.Path(path_type=Path), required=True)
+@click.option("--model-name", default="iris-classifier", show_default=True)
+def main(folder: Path, model_name: str) -> None:
+    """Train the first champion of a registry that has no version yet."""
+    registry = ModelRegistry(folder)
+    if not registry.versions(model_name):
+        click.echo(f"{train_first_champion(registry, model_name)} is champion")
+
+
+if __name__ == "__main__":
+    main()

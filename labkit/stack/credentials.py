@@ -22,13 +22,16 @@ _MAKERS: dict[str, Callable[[], str]] = {
 }
 
 
-def create_credentials(folder: Path, inbox_port: int) -> None:
-    """Write the secrets that are missing from ``folder``, and the two files that are made from others."""
+def create_credentials(folder: Path, inbox: str) -> None:
+    """Write the secrets that are missing from ``folder``, and the two files that are made from others.
+
+    ``inbox`` is the address at which Alertmanager finds the inbox, such as ``127.0.0.1:8002``.
+    """
     for name, make in _MAKERS.items():
         if not (folder / name).exists():
             write_private(folder / name, make())
     token = (folder / "slack_token").read_text()
-    write_private(folder / "slack_url", f"http://127.0.0.1:{inbox_port}/slack/{token}")
+    write_private(folder / "slack_url", f"http://{inbox}/slack/{token}")
     if not (folder / "alertmanager_web.yml").exists():
         write_private(folder / "alertmanager_web.yml", _web_config((folder / "alertmanager_password").read_text()))
 

@@ -141,7 +141,7 @@ class Home:
         ports = choose_ports(PORT_NAMES, before, held)
         if ports != before:
             write_private(self._ports_file, json.dumps(ports, indent=2) + "\n")
-        create_credentials(self.secrets, ports["inbox"])
+        create_credentials(self.secrets, f"127.0.0.1:{ports['inbox']}")
         return [
             f"{name} moved from port {before[name]} to {port}: another program listens on {before[name]}"
             for name, port in ports.items()
