@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from labkit.errors import LabError
 from labkit.lab import JOBS, Lab
 from labkit.stack.binaries import NAMES, find
-from labkit.stack.processes import running
+from labkit.stack.servers import running
 
 __all__ = ["Finding", "examine"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from labkit.stack.home import Home
 from labkit.stack.processes import Service
 
-__all__ = ["find_grafana", "grafana_service"]
+__all__ = ["find_grafana", "grafana_service", "grafana_settings"]
 
 # Packages keep the web pages apart from the program; archives keep both in one folder.
 _SHARED_FOLDERS = ("/usr/share/grafana", "/usr/local/share/grafana", "/opt/homebrew/share/grafana")
@@ -31,10 +31,12 @@ def grafana_service(home: Home, ready: Callable[[], bool]) -> Service | None:
     if not found:
         return None
     command, folder = found
-    return Service("grafana", [*command, f"--homepath={folder}"], [home.ports["grafana"]], ready, env=_settings(home))
+    return Service(
+        "grafana", [*command, f"--homepath={folder}"], [home.ports["grafana"]], ready, env=grafana_settings(home)
+    )
 
 
-def _settings(home: Home) -> dict[str, str]:
+def grafana_settings(home: Home) -> dict[str, str]:
     """Return the environment: anybody on this machine may look, nobody changes, and nothing leaves the machine."""
     settings = {
         "server.http_addr": "127.0.0.1",

@@ -50,6 +50,7 @@ class Home:
         )
         self._ports_file = self.root / "ports.json"
         self._speed_file = self.root / "speed"
+        self._backend_file = self.root / "backend"
         self._mark = self.root / ".gitignore"
         self._thread_lock = threading.RLock()
         self._lock_depth = 0
@@ -120,6 +121,15 @@ class Home:
     @speed.setter
     def speed(self, speed: float) -> None:
         write_private(self._speed_file, f"{speed:g}\n")
+
+    @property
+    def backend(self) -> str:
+        """How the servers were last started: ``processes``, or ``containers``."""
+        return self._backend_file.read_text().strip() if self._backend_file.is_file() else "processes"
+
+    @backend.setter
+    def backend(self, name: str) -> None:
+        write_private(self._backend_file, f"{name}\n")
 
     @property
     def ports(self) -> dict[str, int]:

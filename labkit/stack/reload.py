@@ -7,7 +7,7 @@ import httpx
 from labkit.clock import wait_until
 from labkit.errors import LabError
 from labkit.stack.home import Home
-from labkit.stack.processes import running
+from labkit.stack.servers import running
 
 __all__ = ["reload_prometheus"]
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -10,17 +10,31 @@ import httpx
 from labkit.clock import Clock
 from labkit.stack.binaries import ensure
 from labkit.stack.credentials import ALERTMANAGER_USER
-from labkit.stack.grafana import grafana_service
+from labkit.stack.grafana import grafana_service, grafana_settings
 from labkit.stack.home import Home
 from labkit.stack.processes import Service
 from labkit.stack.timescale import scale_flags
 
-__all__ = ["model_service", "stack_services", "traffic_service"]
+__all__ = ["container_services", "model_service", "stack_services", "traffic_service"]
 
 
 def stack_services(home: Home, clock: Clock) -> list[Service]:
     """Return the services of a home whose ports are chosen and whose configuration is rendered."""
-    programs = ensure()
+    return _services(home, clock, ensure(), grafana_service(home, _grafana_answers(home)))
+
+
+def container_services(home: Home, clock: Clock) -> list[Service]:
+    """Return the same services for containers, whose images bring the programs."""
+    programs = {name: Path("/bin", name) for name in ("prometheus", "alertmanager")}
+    grafana = Service("grafana", [], [home.ports["grafana"]], _grafana_answers(home), env=grafana_settings(home))
+    return _services(home, clock, programs, grafana)
+
+
+def _grafana_answers(home: Home) -> Callable[[], bool]:
+    return _answers(f"{home.url('grafana')}/api/health")
+
+
+def _services(home: Home, clock: Clock, programs: Mapping[str, Path], grafana: Service | None) -> list[Service]:
     services = [
         model_service(home, clock),
         _retrainer(home, clock),
@@ -28,7 +42,7 @@ def stack_services(home: Home, clock: Clock) -> list[Service]:
         _alertmanager(home, clock, programs["alertmanager"]),
         _prometheus(home, clock, programs["prometheus"]),
         traffic_service(home, clock),
-        grafana_service(home, _answers(f"{home.url('grafana')}/api/health")),
+        grafana,
     ]
     return [service for service in services if service]
 
