@@ -37,9 +37,10 @@ def main() -> None:
 
 
 @main.command()
-def up() -> None:
+@click.option("--backend", type=click.Choice(["processes", "containers"]), help="How they run; by default as before.")
+def up(backend: str | None) -> None:
     """Start the servers, or say that they run."""
-    click.echo(_lab().up().status())
+    click.echo(_lab(backend).up().status())
 
 
 @main.command()
@@ -201,10 +202,10 @@ def rollback(version: str) -> None:
     click.echo(f"{_lab().rollback(version)} is champion and serves.")
 
 
-def _lab() -> "Lab":
+def _lab(backend: str | None = None) -> "Lab":
     from labkit.lab import Lab
 
-    return Lab.attach()
+    return Lab.attach(backend=backend)
 
 
 if __name__ == "__main__":

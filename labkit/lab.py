@@ -13,14 +13,14 @@ from labkit.clock import Clock, wait_until
 from labkit.errors import ConfigurationError, InputError, LabError
 from labkit.model.registry import ModelRegistry
 from labkit.simulate.control import Control, read_control, read_status, write_control
+from labkit.stack import servers
 from labkit.stack.alertmanager import Alertmanager
-from labkit.stack.grafana import find_grafana
 from labkit.stack.home import Home
-from labkit.stack.processes import listening, running, start, stop
+from labkit.stack.links import link
 from labkit.stack.prometheus import Prometheus
 from labkit.stack.render import read_dashboard, render
 from labkit.stack.rules import load_rules
-from labkit.stack.services import stack_services
+from labkit.stack.servers import listening, running, start, stop
 from labkit.status import ServiceStatus, Status
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ MODEL_NAME = "iris-classifier"
 
 # What a server has to show in a browser; Debian's Alertmanager has no page, `lab` shows its alerts.
 _PAGES = {"model": "/v1/model", "retrainer": "/runs", "inbox": "/", "prometheus": "/targets", "grafana": "/dashboards"}
+_PROBES = {"prometheus": "/-/ready"}  # while it reads its data again its pages answer, and queries do not
 _PURPOSES = {
     "model": "serves predictions, takes labels, shows metrics",
     "retrainer": "trains, tests and promotes a challenger, or refuses to",
@@ -50,25 +51,30 @@ JOBS = ("model", "retrainer", "inbox", "prometheus", "alertmanager")  # what is 
 class Lab:
     """The lab in one folder: its servers, its data, and the clock they run by.
 
-    Durations are production time, as a text such as ``"30m"``.
+    Durations are production time, as a text such as ``"30m"``. ``backend`` says how the servers run from the next
+    start on: as ``processes`` or in ``containers``; by default as they did before.
     """
 
-    def __init__(self, home: Home, clock: Clock) -> None:
+    def __init__(self, home: Home, clock: Clock, backend: str | None = None) -> None:
         self.home = home
         self.clock = clock
+        self.backend = backend or home.backend
+        if self.backend not in servers.BACKENDS:
+            raise ConfigurationError(f"backend is {self.backend!r}", f"choose among {', '.join(servers.BACKENDS)}")
         self.notices: list[str] = []
 
     @classmethod
-    def open(cls, *, fresh: bool = False, home: Home | None = None) -> "Lab":
+    def open(cls, *, fresh: bool = False, home: Home | None = None, backend: str | None = None) -> "Lab":
         """Attach to the running stack, or start it; with ``fresh`` begin from empty data and the shipped champion."""
-        lab = cls.attach(home)
+        lab = cls.attach(home, backend)
         return lab.reset() if fresh else lab.up()
 
     @classmethod
-    def attach(cls, home: Home | None = None) -> "Lab":
+    def attach(cls, home: Home | None = None, backend: str | None = None) -> "Lab":
         """Return the lab of this folder without starting anything."""
         home = home or Home.find()
-        return cls(home, Clock(home.speed if running(home) else _speed_asked_for()))
+        backend = backend or os.environ.get("LAB_BACKEND")
+        return cls(home, Clock(home.speed if running(home) else _speed_asked_for()), backend)
 
     # -- life cycle
 
@@ -105,14 +111,19 @@ class Lab:
 
     def _start(self) -> None:
         """Start what does not run: after a killed starter or a crashed server some of it does."""
+        if self.home.backend != self.backend:
+            stop(self.home)
+            self.home.backend = self.backend
+        missing = servers.prepare(self.home)
         self.home.speed = self.clock.speed
         held = {port for sockets in listening(self.home).values() for _, port in sockets}
-        self.notices = self.home.choose_ports(held)
-        if self.notices:
+        moved = self.home.choose_ports(held)
+        if moved:
             stop(self.home)  # those that run know an address that has moved
+        self.notices = moved + missing
         render(self.home, self.clock)
         self._restore_champion()
-        services = stack_services(self.home, self.clock)
+        services = servers.services(self.home, self.clock)
         start([service for service in services if service.name not in ("prometheus", "grafana")], self.home)
         # Prometheus after those it watches: it would page somebody for a model that is still starting.
         start([service for service in services if service.name != "grafana"], self.home)
@@ -134,7 +145,7 @@ class Lab:
 
     def _complete(self) -> bool:
         """True when all processes run, every target is up, and Prometheus knows its Alertmanager."""
-        if not set(self._expected()) <= set(running(self.home)):
+        if self.home.backend != self.backend or not set(self._expected()) <= set(running(self.home)):
             return False
         try:
             up = self.query(f'up{{job=~"{"|".join(JOBS)}"}}')
@@ -145,7 +156,7 @@ class Lab:
 
     def _expected(self) -> list[str]:
         """Return the names of the servers that should run here; Grafana is one where this machine has it."""
-        absent = set() if find_grafana() else {"grafana"}
+        absent = servers.absent(self.home)
         return [name for name in _PURPOSES if name not in absent]
 
     # -- what it holds
@@ -281,32 +292,43 @@ class Lab:
 
     # -- how it is
 
+    @property
+    def links(self) -> dict[str, str]:
+        """The address of each server's page as the learner's browser reaches it, through JupyterLab where need be."""
+        return {name: link(self.home.ports[name], _PAGES[name]) for name in self._expected() if name in _PAGES}
+
     def status(self) -> Status:
         """Return which service runs where, and what goes on."""
-        processes = running(self.home)
-        services = tuple(self._service_status(name, name in processes) for name in self._expected())
+        found = running(self.home)
+        services = tuple(self._service_status(name, name in found) for name in self._expected())
         alive = {service.name for service in services if service.state == "ready"}
-        firing: tuple[str, ...] = ()
-        if "prometheus" in alive:
-            alerts = self.alerts()
-            firing = tuple(
-                sorted({row.alertname for row in alerts.itertuples() if row.state == "firing"} - {"Watchdog"})
-            )
         return Status(
             speed=self.clock.speed,
             services=services,
-            champion=self.model()["version"] if "model" in alive else "unknown: the model does not answer",
+            champion=self._champion_in_service(),
             traffic=str(read_status(self.home.traffic_status)) if "traffic" in alive else "none",
-            alerts_firing=firing,
+            alerts_firing=self._alerts_firing() if "prometheus" in alive else (),
             notices=tuple(self.notices),
         )
 
+    def _champion_in_service(self) -> str:
+        try:
+            return self.model()["version"]
+        except LabError:
+            return "unknown: the model does not answer"
+
+    def _alerts_firing(self) -> tuple[str, ...]:
+        try:
+            alerts = self.alerts()
+        except LabError:  # it has stopped, or started again, since it was asked whether it is ready
+            return ()
+        return tuple(sorted({row.alertname for row in alerts.itertuples() if row.state == "firing"} - {"Watchdog"}))
+
     def _service_status(self, name: str, runs: bool) -> ServiceStatus:
         url = self.home.url(name) if runs and name in self.home.ports else ""
-        state = "stopped" if not runs else "ready" if not url or _answers(url) else "starting"
-        return ServiceStatus(
-            name, _PURPOSES[name], state, url, page=url + _PAGES[name] if url and name in _PAGES else ""
-        )
+        state = "stopped" if not runs else "ready" if not url or _answers(url + _PROBES.get(name, "")) else "starting"
+        page = link(self.home.ports[name], _PAGES[name]) if url and name in _PAGES else ""
+        return ServiceStatus(name, _PURPOSES[name], state, url, page)
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_()

@@ -72,7 +72,7 @@ def running(home: Home) -> dict[str, Container]:
 
 
 def stop(home: Home, names: Collection[str] | None = None, patience: float = 10) -> list[str]:
-    """Remove the containers of the servers ``names`` (all by default), asking them first to end if there is patience."""
+    """Remove the containers of the servers ``names`` (all by default), asking them to end if there is patience."""
     doomed = {found: name for found, name, _ in _listed(home, "--all") if names is None or name in names}
     if doomed and patience:
         docker("stop", f"--time={patience:.0f}", *doomed, timeout=60 + patience)

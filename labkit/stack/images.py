@@ -1,4 +1,4 @@
-"""The images of the stack: upstream's as ``docker/compose.yaml`` pins them, and labkit's own, built when its code changes."""
+"""The images of the stack: upstream's as ``docker/compose.yaml`` pins them; labkit's own, built when code changes."""
 
 import hashlib
 from functools import cache

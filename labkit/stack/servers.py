@@ -36,7 +36,7 @@ def absent(home: Home) -> set[str]:
     return set() if there else {"grafana"}
 
 
-def start(wanted: Collection[Service], home: Home, timeout: float = 30) -> list[str]:
+def start(wanted: Collection[Service], home: Home, timeout: float = 90) -> list[str]:
     """Start those of ``wanted`` that do not run yet, and wait until all are ready; returns the names of those."""
     return _backend(home).start(wanted, home, timeout)
 

@@ -1,11 +1,15 @@
 """The stack's configuration as the tests read it: alerts, their test cases, and a way to run promtool."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from engine import NoEngine, open_engine, provide_images
+
+from labkit.stack.engine import docker as run_docker
+from labkit.stack.images import labkit_image
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,3 +58,17 @@ def run(binaries: dict[str, Path]) -> Callable[..., subprocess.CompletedProcess]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A container engine with the images of the stack, labkit's own included."""
+    try:
+        with open_engine():
+            provide_images(tmp_path_factory.mktemp("images"))
+            where = ["--file", str(ROOT / "docker" / "Dockerfile"), "--target=labkit", "--network=host"]
+            tags = [f"--tag={name}" for name in (labkit_image(), "labkit")]
+            run_docker("build", *where, *tags, str(ROOT), timeout=1800)
+            yield
+    except NoEngine as reason:
+        pytest.skip(str(reason))
