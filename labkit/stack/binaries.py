@@ -1,6 +1,7 @@
 """Find Prometheus and Alertmanager, or fetch them into the user's cache: no root, nothing installed.
 
-Run as ``python -m labkit.stack.binaries``, it prints where they are.
+They are looked for on PATH, then in the cache; they are fetched as official releases, and where those are out of reach
+as Debian's packages. Run as ``python -m labkit.stack.binaries``, it prints where they are.
 """
 
 import os
@@ -8,14 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
 
 from labkit.errors import LabError, StartError
+from labkit.stack.download import Unreachable
 from labkit.stack.locks import file_lock
+from labkit.stack.releases import RELEASES, fetch
 
-__all__ = ["NAMES", "ensure", "find"]
+__all__ = ["NAMES", "cache_folder", "ensure", "ensure_grafana", "find"]
 
 # By upstream's name; Debian's package calls its Alertmanager otherwise.
 NAMES = {
@@ -43,7 +48,7 @@ Acquire::Languages "none";
 def find(name: str) -> Path | None:
     """Return the program ``name`` (one of NAMES) on PATH, else in the user's cache, else None."""
     for alias in NAMES[name]:
-        if found := shutil.which(alias) or shutil.which(alias, path=str(_cache() / "usr" / "bin")):
+        if found := shutil.which(alias) or shutil.which(alias, path=str(cache_folder() / "usr" / "bin")):
             return Path(found).absolute()
     return None
 
@@ -55,8 +60,8 @@ def ensure() -> dict[str, Path]:
     """
     if not _missing():
         return _found()
-    _cache().mkdir(parents=True, exist_ok=True)
-    with file_lock(_cache() / "lock", "fetching Prometheus and Alertmanager", timeout=600):
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with file_lock(cache_folder() / "lock", "fetching Prometheus and Alertmanager", timeout=600):
         if missing := _missing():  # another process may have fetched them while we waited
             _fetch(missing)
     return _found()
@@ -70,12 +75,20 @@ def _missing() -> list[str]:
     return [name for name in NAMES if not find(name)]
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return the folder of this user's cache that is ours."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "labkit"
 
 
 def _fetch(missing: list[str]) -> None:
-    problem = f"{', '.join(missing)} not found on PATH or in {_cache()}"
+    problem = f"{', '.join(missing)} not found on PATH or in {cache_folder()}"
+    try:
+        _fetch_releases()
+        return
+    except Unreachable as error:
+        problem = f"{problem}; {error.problem}"
+    except LabError as error:
+        raise StartError(f"{problem}; {error.problem}", error.remedy) from error
     if sys.platform == "darwin":
         raise StartError(problem, "run: brew install prometheus alertmanager")
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
@@ -83,7 +96,7 @@ def _fetch(missing: list[str]) -> None:
             f"{problem}, and there is no apt-get to fetch them with",
             "install Prometheus and Alertmanager with your system's packages, so that PATH has them",
         )
-    with tempfile.TemporaryDirectory(dir=_cache(), prefix="fetch-") as folder:
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="fetch-") as folder:
         try:
             _download(Path(folder))
         except subprocess.CalledProcessError as error:
@@ -91,6 +104,45 @@ def _fetch(missing: list[str]) -> None:
                 f"{problem}; fetching them failed: {error.cmd[0]} said\n{error.stdout.strip()[-2000:]}",
                 f"mend the network or /etc/apt, or run as root: apt-get install {' '.join(_PACKAGES)}",
             ) from error
+
+
+def _fetch_releases() -> None:
+    """Fill the cache with the official programs."""
+    with _downloads() as scratch, tempfile.TemporaryDirectory(dir=cache_folder(), prefix="fetch-") as name:
+        programs = Path(name, "usr", "bin")
+        programs.mkdir(parents=True)
+        for release in (RELEASES["prometheus"], RELEASES["alertmanager"]):
+            folder = fetch(release, scratch)
+            for program in release.programs:
+                (folder / program).rename(programs / program)
+        shutil.rmtree(cache_folder() / "usr", ignore_errors=True)
+        programs.parent.rename(cache_folder() / "usr")
+
+
+@contextmanager
+def _downloads() -> Iterator[Path]:
+    """Give a folder for archives; it is left behind only if one of them broke off, to be gone on with."""
+    folder = cache_folder() / "downloads"
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+    finally:
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def ensure_grafana() -> Path:
+    """Return the program of an official Grafana in the user's cache, fetching it first; raises LabError."""
+    place = cache_folder() / "grafana"
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with file_lock(cache_folder() / "lock", "fetching Grafana", timeout=600):
+        if not (place / "bin" / "grafana").is_file():
+            with _downloads() as scratch:
+                fetch(RELEASES["grafana"], scratch).rename(place)
+    return place / "bin" / "grafana"
 
 
 def _download(folder: Path) -> None:
@@ -107,8 +159,8 @@ def _download(folder: Path) -> None:
     _relocate(programs / "prometheus-alertmanager")
     for program in programs.iterdir():
         _run(folder, str(program), "--version")  # proves that it runs here, before anybody finds it
-    shutil.rmtree(_cache() / "usr", ignore_errors=True)
-    programs.parent.rename(_cache() / "usr")
+    shutil.rmtree(cache_folder() / "usr", ignore_errors=True)
+    programs.parent.rename(cache_folder() / "usr")
 
 
 def _relocate(alertmanager: Path) -> None:
@@ -127,11 +179,14 @@ def _run(folder: Path, *command: str) -> None:
 
 
 @click.command()
-def main() -> None:
+@click.option("--grafana", is_flag=True, help="Fetch Grafana too, an official release of about 200 MB.")
+def main(grafana: bool) -> None:
     """Print where the lab's servers are, fetching them first if need be."""
     try:
         for name, path in ensure().items():
             click.echo(f"{name}: {path}")
+        if grafana:
+            click.echo(f"grafana: {ensure_grafana()}")
     except LabError as error:
         raise click.ClickException(str(error)) from error
 

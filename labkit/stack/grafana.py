@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from labkit.stack.binaries import cache_folder
 from labkit.stack.home import Home
 from labkit.stack.processes import Service
 
@@ -14,9 +15,9 @@ _SHARED_FOLDERS = ("/usr/share/grafana", "/usr/local/share/grafana", "/opt/homeb
 
 
 def find_grafana() -> tuple[Sequence[str], Path] | None:
-    """Return Grafana's command and the folder of its pages and defaults, None where one of them is missing."""
+    """Return Grafana's command, from PATH or our cache, and the folder of its pages; None where one is missing."""
     for name, more in (("grafana", ("server",)), ("grafana-server", ())):
-        if found := shutil.which(name):
+        if found := shutil.which(name) or shutil.which(name, path=str(cache_folder() / "grafana" / "bin")):
             program = Path(found).resolve()
             around = (program.parents[1], program.parents[1] / "share" / "grafana", *map(Path, _SHARED_FOLDERS))
             for folder in around:
