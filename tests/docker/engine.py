@@ -16,9 +16,9 @@ from pathlib import Path
 import yaml
 
 from labkit.clock import wait_until
-from labkit.errors import WaitTimeout
+from labkit.errors import LabError, WaitTimeout
 from labkit.stack import binaries
-from labkit.stack.engine import docker
+from labkit.stack.engine import docker, has_image
 from labkit.stack.locks import file_lock
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def _own_engine() -> Iterator[None]:
         if process.poll() is not None:
             raise NoEngine(f"dockerd does not start here: {(folder / 'log').read_text()[-500:]}")
         yield
-        with suppress(Exception):
+        with suppress(LabError):
             _remove_everything()
     finally:
         process.terminate()
@@ -117,12 +117,15 @@ def _unmount(folder: Path) -> None:
 def provide_images(scratch: Path) -> None:
     """Pull what the stack is made of; where no registry answers, build stand-ins from Debian's packages."""
     names = yaml.safe_load(COMPOSE.read_text())["services"]
-    if _pull("python:3.12-slim"):
-        for name in ("prometheus", "alertmanager", "grafana"):
-            docker("pull", "--quiet", names[name]["image"], timeout=600)
+    wanted = ["python:3.12-slim", *(names[name]["image"] for name in ("prometheus", "alertmanager"))]
+    if all(map(has_image, wanted)):
+        return
+    if _pull(wanted[0]):
+        for image in (*wanted[1:], GRAFANA):
+            docker("pull", "--quiet", image, timeout=600)
         return
     _import_base()
-    _build("python:3.12-slim", _PYTHON, scratch / "python", {"certificates.crt": _certificates()})
+    _build(wanted[0], _PYTHON, scratch / "python", {"certificates.crt": _certificates()})
     programs = binaries.ensure()
     for name, tool in (("prometheus", "promtool"), ("alertmanager", "amtool")):
         files = {
@@ -134,11 +137,9 @@ def provide_images(scratch: Path) -> None:
 
 
 def _pull(image: str) -> bool:
-    if docker("image", "ls", "--quiet", image).strip():
-        return False  # a stand-in of before, in an engine that runs on
     try:
         docker("pull", "--quiet", image, timeout=_PULL_SECONDS)
-    except Exception:
+    except LabError:
         return False
     return True
 
@@ -165,7 +166,7 @@ def _build(image: str, dockerfile: str, folder: Path, files: dict[str, Path]) ->
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
+            shutil.copytree(source, target, ignore_dangling_symlinks=True)
         else:
             shutil.copy(source, target)
     (folder / "Dockerfile").write_text(dockerfile)

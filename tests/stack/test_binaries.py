@@ -18,7 +18,12 @@ NOWHERE = "http://127.0.0.1:9"  # official releases are out of reach
 
 ENSURE = """
 import os, sys
+import httpx
 from labkit.stack import binaries
+try:
+    httpx.get(os.environ["LABKIT_MIRROR"])  # loads all that it needs while Python's own files may be read
+except httpx.HTTPError:
+    pass
 if os.getuid() == 0:
     os.setgroups([])
     os.setgid(int(sys.argv[1]))
