@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.clock import format_duration, wait_until
-from labkit.errors import WaitTimeout
+from labkit.errors import LabError, WaitTimeout
 from labkit.lab import Lab
 from labkit.simulate.scenarios import scenario
 from labkit.timeline import Timeline, Watch
@@ -141,9 +141,12 @@ class Demo:
         """Keep watching until ``condition()`` holds."""
 
         def looked() -> bool:
-            self._watch.look()
             self._tick()
-            return condition()
+            try:
+                self._watch.look()
+                return condition()
+            except LabError:  # a server that was killed, and is on its way back
+                return False
 
         wait_until(looked, self.lab.clock.lab_seconds(_PATIENCE), what, every=0.1)
 

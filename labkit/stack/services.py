@@ -142,7 +142,8 @@ def _alertmanager(home: Home, clock: Clock, program: Path) -> Service:
     flags = [
         f"--config.file={home.rendered / 'alertmanager' / 'alertmanager.yml'}",
         f"--storage.path={home.alertmanager_data}",
-        "--data.retention=5d",
+        # Of Go's own grammar, which has no days.
+        f"--data.retention={clock.lab_seconds('5d'):.0f}s",
         f"--web.listen-address=127.0.0.1:{port}",
         f"--web.external-url={home.url('alertmanager')}",
         f"--web.config.file={home.secrets / 'alertmanager_web.yml'}",
@@ -151,7 +152,7 @@ def _alertmanager(home: Home, clock: Clock, program: Path) -> Service:
     ]
     ready = _answers(f"{home.url('alertmanager')}/-/ready", (ALERTMANAGER_USER, home.secret("alertmanager_password")))
     # Beside its program an Alertmanager from our cache finds its templates.
-    return Service("alertmanager", [str(program), *scale_flags(flags, clock.speed)], [port], ready, cwd=program.parent)
+    return Service("alertmanager", [str(program), *flags], [port], ready, cwd=program.parent)
 
 
 def _python(module: str, *flags: str) -> list[str]:
