@@ -110,6 +110,26 @@ def test_every_port_is_published_on_loopback_and_every_image_has_a_tag(path: Pat
     assert [image for image in foreign if not re.search(r":v?\d+\.\d+\.\d+$", image)] == []
 
 
+def test_on_the_hosts_network_only_the_network_differs() -> None:
+    bridge, host = (
+        yaml.safe_load((COMPOSE.parent / name).read_text()) for name in ("compose.yaml", "compose.host.yaml")
+    )
+    del bridge["services"]["lab"], bridge["volumes"]["learner-home"]
+    assert {name: without_network(each) for name, each in host["services"].items()} == {
+        name: without_network(each) for name, each in bridge["services"].items()
+    }
+    assert host["volumes"] == bridge["volumes"]
+
+
+def without_network(service: dict[str, Any]) -> dict[str, Any]:
+    """Return a service of a compose file without what says where it listens."""
+    flags = [re.sub(r"\$\{\w+:-(\d+)\}", r"\1", flag) for flag in service.get("command", ())]
+    kept = [flag for flag in flags if not flag.startswith(("--host=", "--web.listen-address="))]
+    settings = {name: value for name, value in service.get("environment", {}).items() if "SERVER" not in name}
+    network = {"ports", "network_mode", "extra_hosts"}
+    return {key: service[key] for key in service.keys() - network} | {"command": kept, "environment": settings}
+
+
 def test_prometheus_scrapes_every_container(stack: Stack) -> None:
     def jobs_up() -> set[str]:
         up = stack.prometheus.query("up == 1")
@@ -140,11 +160,11 @@ def test_an_alert_reaches_slack_pagerduty_and_mail(stack: Stack) -> None:
     password = stack.run("alertmanager", "cat", "/run/secrets/alertmanager_password")
     alertmanager = Alertmanager(stack.url("alertmanager"), password.strip(), CLOCK)
     for severity in ("page", "ticket"):
-        labels = {"alertname": f"Test-{severity}", "severity": severity}
+        labels = {"alertname": f"Test{severity.title()}", "severity": severity}
         alertmanager._api.call("POST", "/api/v2/alerts", json=[{"labels": labels, "annotations": {"summary": "test"}}])
 
     def channels() -> set[str]:
-        return {each["channel"] for each in stack.messages() if each["alertnames"][0].startswith("Test-")}
+        return {each["channel"] for each in stack.messages() if each["alertnames"][0].startswith("Test")}
 
     wait_until(lambda: channels() == {"slack", "pagerduty", "email"}, PATIENCE_SECONDS, "three messages", every=1)
 
