@@ -47,8 +47,12 @@ def running(home: Home) -> dict[str, Any]:
 
 
 def stop(home: Home, names: Collection[str] | None = None, patience: float = 10) -> list[str]:
-    """End the servers ``names``, by default all, and return the names of the ended."""
-    return _backend(home).stop(home, names, patience)
+    """End the servers ``names``, by default all, and return the names of the ended.
+
+    A lab in containers may have processes beside them, such as a lesson's second model.
+    """
+    ended = processes.stop(home, names, patience)
+    return sorted({*ended, *containers.stop(home, names, patience)}) if home.backend == "containers" else ended
 
 
 def listening(home: Home) -> dict[str, set[tuple[str, int]]]:
