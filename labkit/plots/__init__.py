@@ -1,5 +1,6 @@
 """Pictures: data in, Figure out. One module a picture; what they share is in ``style``."""
 
+from labkit.plots.answers import class_shares, frozen_gauge, reliability
 from labkit.plots.bars import bars
 from labkit.plots.curves import curves
 from labkit.plots.dashboard import dashboard
@@ -14,14 +15,17 @@ from labkit.plots.versions import versions
 __all__ = [
     "Picture",
     "bars",
+    "class_shares",
     "curves",
     "dashboard",
     "detectors",
     "distances",
     "evidence",
+    "frozen_gauge",
     "incident",
     "ks_gap",
     "loop",
+    "reliability",
     "signals",
     "versions",
 ]

@@ -7,7 +7,7 @@ import yaml
 from labkit.errors import InputError
 from labkit.stack.promtool import check_rules, test_rules
 
-__all__ = ["agrees", "check_expression"]
+__all__ = ["agrees", "check_expression", "fires"]
 
 # No rule is needed to evaluate an expression.
 _NO_RULES = "groups: []\n"
@@ -18,7 +18,10 @@ def check_expression(expression: str) -> None:
     if not isinstance(expression, str) or not expression.strip():
         raise InputError(f"an expression is a text, this is {expression!r}")
     rule = {"record": "learner:expression", "expr": expression}
-    check_rules(yaml.safe_dump({"groups": [{"name": "check", "rules": [rule]}]}))
+    try:
+        check_rules(yaml.safe_dump({"groups": [{"name": "check", "rules": [rule]}]}))
+    except InputError as error:
+        raise InputError(f"Prometheus cannot read the expression: {error.problem.splitlines()[-1]}") from error
 
 
 def agrees(
@@ -45,3 +48,14 @@ def agrees(
         ],
     }
     return test_rules(_NO_RULES, yaml.safe_dump({"tests": [test]}, sort_keys=False)).passed
+
+
+def fires(rules: str, alertname: str, series: Mapping[str, str], at: str) -> bool:
+    """Say whether the alert of this name fires at the time ``at`` on ``series``, a sample every 15 s."""
+    firing = f'count(ALERTS{{alertname="{alertname}", alertstate="firing"}}) > bool 0'
+    test = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": firing, "eval_time": at, "exp_samples": [{"labels": "{}", "value": 1}]}],
+    }
+    return test_rules(rules, yaml.safe_dump({"tests": [test]}, sort_keys=False)).passed
