@@ -1,5 +1,6 @@
 """Pictures of a model's answers: their shares, how sure they are, and labels that stop."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import PercentFormatter
@@ -36,10 +37,10 @@ def reliability(bins: "pd.DataFrame") -> Picture:
     low = min(bins["confidence"].min(), bins["accuracy"].min()) - 0.05
     axis.plot([low, 1], [low, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="as sure as right")
     axis.plot(bins["confidence"], bins["accuracy"], color=BLUE, marker="o", linewidth=1.8, label="this model")
-    for point in bins.itertuples():
+    for point in bins[bins["rows"] < 0.1 * bins["rows"].sum()].itertuples():  # few rows, so that chance moves it far
         axis.annotate(
-            f"{point.rows:,} rows", (point.confidence, point.accuracy), xytext=(0, -14), textcoords="offset points",
-            fontsize=8, color=GREY, ha="right",
+            f"{point.rows:,} rows", (point.confidence, point.accuracy), xytext=(8, -10), textcoords="offset points",
+            fontsize=8, color=GREY,
         )  # fmt: skip
     axis.set(xlabel="confidence", ylabel="share of right answers", xlim=(low, 1.02), ylim=(low, 1.04))
     axis.set_title("How often it is right when it is that sure", loc="left", fontsize=11)
@@ -48,20 +49,29 @@ def reliability(bins: "pd.DataFrame") -> Picture:
     return figure
 
 
-def frozen_gauge(curves: "pd.DataFrame") -> Picture:
-    """Draw columns ``gauge``, ``counters``, ``rows`` and ``labels`` over an index of production minutes."""
+def frozen_gauge(curves: Mapping[str, "pd.Series"], speed: float) -> Picture:
+    """Draw series ``gauge``, ``counters``, ``rows`` and ``labels``, each over its own times (UTC).
+
+    ``speed`` is how many production seconds a lab second has; 0 on the axis is the last moment of all.
+    """
     figure = Picture(figsize=(9, 4.6), dpi=110, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2]})
-    above.plot(curves.index, curves["gauge"], color=RED, linewidth=2.2, label="gauge model_accuracy")
-    above.plot(curves.index, curves["counters"], color=BLUE, linewidth=2.2, linestyle="--", label="from label counters")
+    lines = {
+        "gauge": (above, RED, "-", "gauge model_accuracy"),
+        "counters": (above, BLUE, "--", "from label counters"),
+        "rows": (below, ORANGE, "-", "rows predicted"),
+        "labels": (below, BLUE, "--", "labels arrived"),
+    }
+    last = max(series.index[-1] for series in curves.values())
+    for name, (axis, colour, style, label) in lines.items():
+        minutes = (curves[name].index - last).total_seconds() * speed / 60
+        axis.plot(minutes, curves[name], color=colour, linestyle=style, linewidth=2, label=label)
     above.set_ylim(0, 1.05)
     above.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     above.set_title("Accuracy", loc="left", fontsize=10.5)
-    below.plot(curves.index, curves["rows"], color=ORANGE, linewidth=1.8, label="rows predicted")
-    below.plot(curves.index, curves["labels"], color=BLUE, linewidth=1.8, linestyle="--", label="labels arrived")
     below.set_title("In the last 5 minutes", loc="left", fontsize=10.5)
     below.set_ylim(bottom=0)
-    below.set_xlabel("production minutes, 0 is now")
+    below.set_xlabel("production minutes before the end")
     for axis in (above, below):
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5, frameon=False)
         plain(axis)

@@ -64,7 +64,7 @@ _STORIES = (
         "The errors began a minute ago, and ErrorRatioHigh fires already: `for: 2m` is missing or too short.",
     ),
     (
-        _story("0+30x80", "0x62 3+3x20"),
+        _story("0+30x80", "0x62 15+15x20"),
         True,
         "The errors began four minutes ago and go on, and ErrorRatioHigh does not fire: `for` is longer than 2m, or "
         "the window longer than 5m.",
