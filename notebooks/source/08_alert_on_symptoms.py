@@ -349,8 +349,8 @@ len(lab.query(dead))
 # %%
 alive = dead.replace("rate(", "sum by (model_name) (rate(").replace("[5m])", "[5m]))")
 assert len(lab.query(dead)) == 0
-assert len(lab.query(alive)) == 1
-alive
+print(alive)
+lab.wait_for(alive)
 
 # %% [markdown]
 # **Flapping.** The fault ends. A new rule asks whether there are more requests than usual, and asks it of a single
@@ -370,7 +370,7 @@ groups:
       - alert: BusyPatient
         expr: |
           sum(increase(model_prediction_requests_total[5m]))
-            > 1.5 * sum(increase(model_prediction_requests_total[30m])) / 6
+            > 3 * sum(increase(model_prediction_requests_total[30m])) / 6
         for: 10m
         labels: {severity: none}
 """
@@ -410,7 +410,7 @@ groups:
   - name: grouped
     rules:
       - alert: FeatureOff
-        expr: model_feature_reference_cdf{feature=~"petal.+"} >= 0
+        expr: last_over_time(model_feature_reference_cdf{feature=~"petal.+"}[1m]) >= 0
         labels: {severity: ticket}
         annotations: {summary: "{{ $labels.feature }} below {{ $labels.le }}"}
 """
@@ -419,12 +419,11 @@ wait_until(lambda: told("email", "FeatureOff"), 120, "the one mail")
 
 # %%
 mails = [message for message in told("email", "FeatureOff") if message["status"] == "firing"]
-alerts = lab.query('count(ALERTS{alertname="FeatureOff", alertstate="firing"})')["value"].item()
+alerts = lab.wait_for('count(ALERTS{alertname="FeatureOff", alertstate="firing"}) > 30')["value"].item()
 f"{alerts:g} alerts, {len(mails)} mail"
 
 # %%
-assert alerts > 30
-assert len(mails) < 5
+assert len(mails) < 10 < 30 < alerts
 lab.load_rules("")
 
 # %% [markdown]
