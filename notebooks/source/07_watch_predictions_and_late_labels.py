@@ -299,7 +299,15 @@ lesson.q4.check(unknown)
 # With a window of 15 minutes, to save your time, this is mended monitoring: it speaks up.
 
 # %%
-lab.wait_for("sum(increase(model_prediction_rows_total[15m])) >= 100 unless sum(increase(model_labels_total[15m])) > 0")
+quick = "sum(increase(model_prediction_rows_total[15m])) >= 100 unless sum(increase(model_labels_total[15m])) > 0"
+
+
+def speaks():
+    known_flowers("unit_error", count=100)
+    return len(lab.query(quick))
+
+
+wait_until(speaks, 180, "the expression to return something", every=0.5)
 
 # %% [markdown]
 # The lab has it as the alert `ModelAccuracyUnknown`, which waits half an hour, so that a short pause wakes nobody.

@@ -80,7 +80,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (({"severity": "page"}, "2h", "the client rolls back"), "name the alert"),
         (({"alertname": "ModelDown"}, "2h", "the client rolls back"), "not the alert about errors"),
         ((NAME, "30d", "the client rolls back"), "lasts 720.0 hours"),
-        ((NAME, "2h", ""), "tells nobody why"),
+        ((NAME, "2h", "quiet"), "tells nobody why"),
     ],
 }
 
