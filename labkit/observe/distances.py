@@ -8,7 +8,7 @@ from scipy.special import gammaincc, rel_entr
 
 from labkit.errors import InputError
 
-__all__ = ["ChiSquare", "chi_square", "jensen_shannon", "psi", "psi_bounds", "wasserstein"]
+__all__ = ["ChiSquare", "chi_square", "finite_part", "jensen_shannon", "psi", "psi_bounds", "spread_of", "wasserstein"]
 
 
 def psi_bounds(values: np.ndarray, bins: int = 10) -> np.ndarray:
@@ -58,7 +58,7 @@ def wasserstein(reference: np.ndarray, current: np.ndarray) -> float:
     outlier leaves alone; where it is 0 the standard deviation; where that is 0 too, 1. Infinities count as the greatest
     and least finite value of both sides.
     """
-    spread = _spread(reference)
+    spread = spread_of(reference)
     reference, current = _finite_ends(reference, current)
     if len(reference) == len(current):
         return min(float(np.mean(np.abs(reference / spread - current / spread))), sys.float_info.max)
@@ -70,20 +70,26 @@ def wasserstein(reference: np.ndarray, current: np.ndarray) -> float:
     return min(float(np.sum(gaps * (lengths / (n * m)))), sys.float_info.max)
 
 
-def _spread(values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)] if len(values) and not np.isfinite(values[[0, -1]]).all() else values
-    if not len(finite):
-        return 1.0
-    quarter, three = finite[[len(finite) // 4, (3 * len(finite)) // 4]]
-    spread = (three - quarter) / 1.349
-    return float(spread or np.std(finite) or 1.0)
+def spread_of(values: np.ndarray) -> float:
+    """Return the spread of sorted values that distances are measured in."""
+    finite = finite_part(values)
+    quarter, three_quarters = finite[[len(finite) // 4, (3 * len(finite)) // 4]]
+    return float((three_quarters - quarter) / 1.349 or np.std(finite) or 1.0)
+
+
+def finite_part(values: np.ndarray) -> np.ndarray:
+    """Return sorted values without infinities; a lone 0 where nothing is left."""
+    if np.isfinite(values[0]) and np.isfinite(values[-1]):
+        return values
+    finite = values[np.isfinite(values)]
+    return finite if len(finite) else np.zeros(1)
 
 
 def _finite_ends(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.isfinite([first[0], first[-1], second[0], second[-1]]).all():
         return first, second
-    finite = np.concatenate([side[np.isfinite(side)] for side in (first, second)])
-    low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
+    ends = np.concatenate([finite_part(side)[[0, -1]] for side in (first, second)])
+    low, high = (ends.min(), ends.max()) if ends.any() else (-1.0, 1.0)
     return np.clip(first, low, high), np.clip(second, low, high)
 
 

@@ -6,6 +6,7 @@ from labkit.plots.curves import curves
 from labkit.plots.dashboard import dashboard
 from labkit.plots.detectors import detectors
 from labkit.plots.distances import distances, evidence, ks_gap
+from labkit.plots.drift import drift
 from labkit.plots.incident import incident
 from labkit.plots.loop import loop
 from labkit.plots.signals import signals
@@ -20,6 +21,7 @@ __all__ = [
     "dashboard",
     "detectors",
     "distances",
+    "drift",
     "evidence",
     "frozen_gauge",
     "incident",

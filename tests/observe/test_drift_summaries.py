@@ -1,0 +1,121 @@
+"""Chunks, and a cluster that loses a worker, give the report of the rows in one piece."""
+
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labkit.errors import InputError
+from labkit.observe.drift import Reference
+
+EXACT = ["feature", "n_reference", "n_current", "missing", "psi", "js", "drifted"]
+
+
+def table(n: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {"a": rng.normal(shift, 1, n), "b": rng.exponential(1, n).round(1), "c": rng.choice(list("xyz"), n)}
+    )
+    frame.loc[::50, "a"] = np.nan
+    return frame
+
+
+def reference_of(n: int = 5_000) -> Reference:
+    return Reference(table(n, 0), categorical=["c"])
+
+
+def same(summary_report: pd.DataFrame, report: pd.DataFrame, cells: int = 2_000) -> None:
+    pd.testing.assert_frame_equal(summary_report[EXACT], report[EXACT])
+    error = (report["ks"] - summary_report["ks"]).dropna()
+    assert error.between(-1e-12, 1 / cells + 1 / report["n_reference"].min()).all()
+    assert np.allclose(summary_report["wasserstein"], report["wasserstein"], atol=0.01, equal_nan=True)
+
+
+@pytest.mark.parametrize("chunk", [37, 1_000, 10_000])
+def test_chunks_give_the_report_of_all_rows_within_the_stated_bound(chunk: int) -> None:
+    reference, current = reference_of(), table(10_000, 1, shift=0.4)
+    summary = reference.summary()
+    for start in range(0, len(current), chunk):
+        summary.update(current.iloc[start : start + chunk])
+    same(reference.compare(summary), reference.compare(current))
+
+
+@pytest.mark.parametrize("cells", [20, 100, 500])
+def test_the_bound_holds_on_coarse_grids_and_for_odd_columns(cells: int) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n, m = rng.integers(5, 3_000, 2)
+        first, second = rng.normal(size=n), rng.normal(rng.choice([0, 0.3]), rng.choice([1, 0.1]), size=m)
+        if rng.random() < 0.5:
+            first, second = first.round(1), second.round(int(rng.integers(0, 3)))
+        if rng.random() < 0.5:
+            first[0], second[0], second[-1] = np.inf, -np.inf, np.inf
+        reference = Reference(first[:, None])
+        summary = reference.summary(cells).update(second[:, None])
+        error = reference.compare(second[:, None])["ks"][0] - reference.compare(summary)["ks"][0]
+        assert -1e-12 <= error <= 1 / cells + 1 / n
+
+
+def test_merged_summaries_are_the_summary_of_all() -> None:
+    reference, current = reference_of(), table(3_000, 1)
+    parts = [reference.summary().update(current.iloc[start : start + 1_000]) for start in (2_000, 0, 1_000)]
+    merged = parts[0].merge(parts[1]).merge(parts[2])
+    pd.testing.assert_frame_equal(reference.compare(merged), reference.compare(reference.summary().update(current)))
+
+
+def test_summaries_of_different_references_do_not_mix() -> None:
+    other = Reference(table(5_000, 7), categorical=["c"]).summary().update(table(100, 1))
+    with pytest.raises(InputError, match="different references"):
+        reference_of().summary().merge(other)
+    with pytest.raises(InputError, match="another reference"):
+        reference_of().compare(other)
+
+
+def test_an_empty_summary_and_a_column_without_values_are_refused() -> None:
+    with pytest.raises(InputError, match="no rows"):
+        reference_of().compare(reference_of().summary())
+    with pytest.raises(InputError, match=r"column a .*all missing"):
+        reference_of().compare(reference_of().summary().update(table(100, 1).assign(a=np.nan)))
+
+
+def kill_own_worker_once(rows: pd.DataFrame, marker: str) -> pd.DataFrame:
+    """End the process that counts the sixth partition, the first time it comes."""
+    if len(rows) and rows.index[0] == 5_000:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return rows
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows
+
+
+def test_a_cluster_that_loses_a_worker_gives_the_same_report(tmp_path) -> None:
+    from dask.dataframe import from_pandas
+    from distributed import Client, LocalCluster
+
+    reference, current, marker = reference_of(), table(12_000, 1, shift=0.4), tmp_path / "killed"
+    with (
+        LocalCluster(
+            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        before = set(client.run(os.getpid).values())
+        rows = from_pandas(current, npartitions=12).map_partitions(kill_own_worker_once, str(marker), meta=current)
+        report = reference.compare(rows)
+        client.wait_for_workers(3, timeout=120)
+        after = set(client.run(os.getpid).values())
+    assert marker.exists()
+    assert len(before - after) == 1
+    same(report, reference.compare(current))
+
+
+def test_a_dask_array_is_compared_like_the_array() -> None:
+    import dask.array
+
+    rows = np.random.default_rng(0).normal(size=(4_000, 3))
+    reference = Reference(np.random.default_rng(1).normal(size=(2_000, 3)))
+    report = reference.compare(dask.array.from_array(rows, chunks=(500, 2)))
+    same(report, reference.compare(rows))
