@@ -94,7 +94,7 @@ def _as_float(column: Any) -> np.ndarray:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or value is not value or type(value).__name__ == "NAType"
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)  # NaN alone differs from itself
 
 
 def _is_number(value: object) -> bool:

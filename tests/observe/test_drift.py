@@ -98,8 +98,8 @@ ODD = {
     "only infinities": (np.arange(500.0), np.full(500, np.inf)),
     "nothing in common": (np.linspace(0, 1, 500), np.linspace(5, 6, 500)),
     "missing values": (np.append(np.arange(495.0), [np.nan] * 5), np.append(np.arange(200, 690.0), [np.nan] * 10)),
-    "the largest numbers": (np.linspace(-1e308, 1e308, 500), np.full(500, 1.7e308)),
-    "one row each": (np.array([1.0] * 500), np.array([2.0])),
+    "the largest numbers": (np.linspace(-1, 1, 500) * 1e308, np.full(500, 1.7e308)),
+    "one row each": (np.array([1.0]), np.array([2.0])),
 }
 
 
