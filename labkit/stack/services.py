@@ -1,5 +1,6 @@
 """The servers of the lab: how each is called, and when it is ready."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ def model_service(
         f"--store={store or home.predictions}",
         f"--token-file={home.secrets / 'reload_token'}",
         f"--speed={clock.speed:g}",
+        *_public(),
     )
     return Service(name, command, [port], _answers(f"http://127.0.0.1:{port}/readyz"))
 
@@ -75,6 +77,7 @@ def _retrainer(home: Home, clock: Clock) -> Service:
         f"--reload-token-file={home.secrets / 'reload_token'}",
         f"--off-switch={home.retraining_off}",
         f"--speed={clock.speed:g}",
+        *_public(),
     )
     return Service("retrainer", command, [home.ports["retrainer"]], _answers(f"{home.url('retrainer')}/healthz"))
 
@@ -89,6 +92,7 @@ def _inbox(home: Home) -> Service:
         f"--pagerduty-key-file={home.secrets / 'pagerduty_key'}",
         f"--smtp-password-file={home.secrets / 'smtp_password'}",
         f"--heartbeat-token-file={home.secrets / 'heartbeat_token'}",
+        *_public(),
     )
     return Service("inbox", command, ports, _answers(f"{home.url('inbox')}/healthz"))
 
@@ -157,6 +161,12 @@ def _alertmanager(home: Home, clock: Clock, program: Path) -> Service:
 
 def _python(module: str, *flags: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *flags]  # -P: nothing in the current folder shadows a module
+
+
+def _public() -> list[str]:
+    """Return the flag for the host name under which browsers come through a JupyterHub, where one is named."""
+    host = os.environ.get("LABKIT_PUBLIC_HOST")
+    return [f"--allowed-host={host}"] if host else []
 
 
 def _answers(url: str, auth: tuple[str, str] | None = None) -> Callable[[], bool]:
