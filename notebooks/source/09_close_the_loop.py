@@ -106,7 +106,7 @@ def runs(result):
     return [run for run in lab.runs() if run["result"] == result]
 
 
-refused = wait_until(lambda: runs("rejected"), 200, "the retrainer to refuse")[0]
+refused = wait_until(lambda: runs("rejected"), 220, "the retrainer to refuse")[0]
 refused["alerts"][0]["labels"]["alertname"], refused["reason"]
 
 # %% [markdown]
@@ -359,10 +359,13 @@ policy.min_accuracy, policy.min_recall, policy.max_latency_ratio, policy.confide
 # ## The retrainer promotes
 #
 # The alert has gone to the retrainer, or will soon. A run takes a few minutes of production time: it collects labelled
-# rows, trains, judges, promotes, and watches the new champion before it is content.
+# rows, trains, judges, promotes, and watches the new champion before it is content. `promotion` waits for that, and
+# asks again if a run gave up, as it does when a busy machine brings too few rows.
 
 # %%
-run = wait_until(lambda: runs("promoted"), 200, "the retrainer to promote a challenger")[0]
+from labkit.teach.loop import promotion
+
+run = promotion(lab)
 run["reason"]
 
 # %% [markdown]
