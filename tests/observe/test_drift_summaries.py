@@ -1,5 +1,8 @@
 """Chunks, and a cluster that loses a worker, give the report of the rows in one piece."""
 
+import os
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +78,49 @@ def test_an_empty_summary_and_a_column_without_values_are_refused() -> None:
         reference_of().compare(reference_of().summary())
     with pytest.raises(InputError, match=r"column a .*all missing"):
         reference_of().compare(reference_of().summary().update(table(100, 1).assign(a=np.nan)))
+
+
+FATAL = 7.25
+
+
+def kill_own_worker_once(rows: np.ndarray, marker: str) -> np.ndarray:
+    """End the process that counts the chunk with the fatal value, the first time it comes."""
+    if len(rows) and rows[0, 0] == FATAL:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return rows
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows
+
+
+def test_a_cluster_that_loses_a_worker_gives_the_same_report(tmp_path) -> None:
+    import dask.array
+    from distributed import Client, LocalCluster
+
+    rng = np.random.default_rng(0)
+    reference, current, marker = (
+        Reference(rng.normal(size=(5_000, 3))),
+        rng.normal(0.4, 1, (12_000, 3)),
+        tmp_path / "killed",
+    )
+    current[5_000, 0] = FATAL
+    with (
+        LocalCluster(
+            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        before = set(client.run(os.getpid).values())
+        chunks = dask.array.from_array(current, chunks=(1_000, 3))
+        rows = chunks.map_blocks(kill_own_worker_once, str(marker), dtype=float, meta=np.empty((0, 3)))
+        report = reference.compare(rows)
+        client.wait_for_workers(3, timeout=120)
+        after = set(client.run(os.getpid).values())
+    assert marker.exists()
+    assert len(before) == 3
+    assert before - after
+    same(report, reference.compare(current))
 
 
 def test_a_dask_array_is_compared_like_the_array() -> None:
