@@ -57,7 +57,9 @@ def _ranking() -> Panel:
         (16, 0, 8, 9),
         [
             Query(
-                f"max by (feature) (model_feature:ks:distance_rate1h / model_feature:ks:limit_rate1h {_IN_SERVICE})",
+                "max by (feature) (last_over_time(model_feature:ks:distance_rate1h[5m])"
+                " / last_over_time(model_feature:ks:limit_rate1h[5m])"
+                " and on (model_name, model_version) last_over_time(model_info[5m]))",
                 "{{feature}}",
             )
         ],

@@ -8,6 +8,8 @@ from labkit.stack.dashboards.rules import floor, limit, runbook
 __all__ = ["quality"]
 
 _IN_SERVICE = "and on (model_name, model_version) last_over_time(model_info[1m])"
+# A number on a tile outlives a lost scrape.
+_IN_SERVICE_LATELY = "and on (model_name, model_version) last_over_time(model_info[5m])"
 _PER_ROW = """
     sum(increase(model_labels_total[1h])) / sum(increase(model_prediction_rows_total[1h]))
 """
@@ -31,7 +33,7 @@ def _now() -> list[Panel]:
             "Accuracy now",
             "stat",
             (0, 0, 8, 4),
-            [Query(f"max(model_version:accuracy:ratio_rate15m {_IN_SERVICE})")],
+            [Query(f"max(last_over_time(model_version:accuracy:ratio_rate15m[5m]) {_IN_SERVICE_LATELY})")],
             f"Of the version in service, on the rows labelled in the last 15 minutes. The objective is {low:.0%}."
             + runbook("ModelAccuracyLow"),
             unit="percentunit",
@@ -43,7 +45,7 @@ def _now() -> list[Panel]:
             "Labelled rows it rests on",
             "stat",
             (8, 0, 8, 4),
-            [Query(f"max(model_version:labels:increase15m {_IN_SERVICE})")],
+            [Query(f"max(last_over_time(model_version:labels:increase15m[5m]) {_IN_SERVICE_LATELY})")],
             "With fewer rows than the limit chance alone moves the accuracy by several points, and the alert keeps "
             "still.",
             decimals=0,

@@ -40,7 +40,7 @@ def _version() -> Panel:
         "Version in service",
         "stat",
         (16, 0, 8, 4),
-        [Query("max by (model_version) (last_over_time(model_info[1m]))", "{{model_version}}")],
+        [Query("max by (model_version) (last_over_time(model_info[2m]))", "{{model_version}}")],
         "The champion that answers now. Two names mean that replicas disagree, or that a change is under way.",
         show_names=True,
     )
