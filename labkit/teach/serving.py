@@ -34,7 +34,7 @@ def serve(lab: Lab, registry: "CollectorRegistry", job: str = "notebook") -> str
         server = servers[job]
         _announce(lab)
     # Discovery looks at its files every five seconds, whatever the lab's speed.
-    lab.wait_for(f'up{{job="{job}", instance="{server.address}"}} == 1')
+    lab.wait_for(f'up{{job="{job}", instance="{server.address}"}} == 1', "5h")
     return f"http://{server.address}/metrics"
 
 

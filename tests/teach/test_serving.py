@@ -18,18 +18,16 @@ from labkit.teach.serving import end_serving, serve
 
 
 @pytest.fixture(scope="module")
-def own_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab.open(home=Home(tmp_path_factory.mktemp("serving") / ".lab"))
+def own_lab(lab: Lab) -> Iterator[Lab]:
     yield lab
     end_serving(lab)
-    lab.down(purge=True)
 
 
 @pytest.fixture
 def unscraped(home: Home) -> Iterator[SimpleNamespace]:
     """A lab's folder without servers: nobody waits for a scrape."""
     render(home, Clock())
-    stand_in = SimpleNamespace(home=home, wait_for=lambda _expression: None)
+    stand_in = SimpleNamespace(home=home, wait_for=lambda _expression, _timeout: None)
     yield stand_in
     end_serving(stand_in)
 
