@@ -1,5 +1,6 @@
 """Pictures show what they were given."""
 
+import numpy as np
 import pandas as pd
 
 from labkit import plots
@@ -56,3 +57,22 @@ def test_versions_have_a_line_each_and_moments_a_name() -> None:
     axis = plots.versions(table, [(4.0, "promotion")]).axes[0]
     assert [line.get_label() for line in axis.get_lines()[:2]] == ["v1", "v2"]
     assert [text.get_text() for text in axis.texts] == ["promotion"]
+
+
+def test_the_gap_is_drawn_where_two_samples_differ_most() -> None:
+    figure = plots.ks_gap(np.arange(100.0), np.arange(50.0, 150.0), name="length")
+    assert "0.500" in figure.axes[0].texts[0].get_text()
+
+
+def test_distances_have_a_line_each_and_a_mark_for_each_moment() -> None:
+    frame = pd.DataFrame({"1 min": [0.1, 0.3], "60 min": [0.0, 0.1]}, index=[0, 1])
+    axis = plots.distances(frame, title="windows", limit=0.15, moments=[(1, "onset")]).axes[0]
+    assert [line.get_label() for line in axis.get_lines()[:2]] == ["1 min", "60 min"]
+    assert {"limit 0.15", "onset"} <= {text.get_text() for text in axis.texts}
+
+
+def test_more_rows_have_a_panel_for_the_size_and_one_for_the_certainty() -> None:
+    frame = pd.DataFrame({"distance": [0.2, 0.04], "p_value": [0.3, 0.0]}, index=[100, 10_000])
+    size, certainty = plots.evidence(frame, title="season").axes
+    assert size.get_lines()[0].get_ydata().tolist() == [0.2, 0.04]
+    assert certainty.get_lines()[0].get_ydata().min() > 0

@@ -47,7 +47,7 @@ def _false_alarms(axis, lines: "pd.DataFrame", names: Sequence[str]) -> None:
     axis.set_xscale("symlog", linthresh=0.1)
     axis.set_xlim(left=0)
     if len(lines):
-        axis.legend(fontsize=8, frameon=False, loc="lower right")
+        axis.legend(fontsize=8, frameon=False, loc="upper right")
     plain(axis)
 
 

@@ -28,6 +28,7 @@ def ks_gap(reference: np.ndarray, current: np.ndarray, *, name: str) -> Picture:
     axis.annotate(
         f"KS distance {high - low:.3f}\nat {at:.2f}", (at, (low + high) / 2),
         xytext=(10, 0), textcoords="offset points", va="center", color=RED, fontsize=10,
+        bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1.5},
     )  # fmt: skip
     axis.set(xlabel=name, ylabel="share at or below", ylim=(0, 1.02))
     axis.legend(frameon=False, loc="lower right")

@@ -68,7 +68,8 @@ def write_files(table: pd.DataFrame, folder: Path, missing: Sequence[str] = ()) 
     table.to_csv(paths[1], index=False, float_format="%.6g")
     records = [{key: _plain(value) for key, value in line.items()} for line in table.to_dict("records")]
     paths[2].write_text(json.dumps(records, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    plots.detectors(table, quiet=QUIET).savefig(paths[3])
+    shown = table[table["scenario"].isin([*QUIET, *_judged(table)])]
+    plots.detectors(shown, quiet=QUIET).savefig(paths[3])
     return paths
 
 
