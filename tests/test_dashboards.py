@@ -124,6 +124,7 @@ EMPTY = {
         "rate(model_prediction_errors_total[5m]) / rate(model_prediction_requests_total[5m])",
         "Label mismatch: left of '/'",
     ),
+    "sides with other values": ('up{job="model"} + up{job="inbox"}', "no series left of '+' has the same values"),
     "zero over zero": (f"{ERRORS} / {ERRORS}", "Every value is NaN"),
     "zero over zero, or 0": (f"{ERRORS} / {ERRORS} or vector(0)", "Every value is NaN"),
     "no bucket": ("histogram_quantile(0.9, model_prediction_latency_seconds_count)", "no label le"),

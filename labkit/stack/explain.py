@@ -1,6 +1,7 @@
 """Say why an expression returns nothing: PromQL itself does not, it is just empty."""
 
 import difflib
+import time
 from typing import TYPE_CHECKING
 
 from labkit.clock import format_duration, parse_duration
@@ -22,11 +23,12 @@ def why_empty(prometheus: "Prometheus", expr: str, since: str = "1h", at: float 
 
     ``since`` is how far back samples count as "in range". Raises InputError for what is no PromQL.
     """
-    return _Inquiry(prometheus, since, at).why(parse(expr))
+    # One moment for every question: between two of them a series may come or go.
+    return _Inquiry(prometheus, since, time.time() if at is None else at).why(parse(expr))
 
 
 class _Inquiry:
-    def __init__(self, prometheus: "Prometheus", since: str, at: float | None) -> None:
+    def __init__(self, prometheus: "Prometheus", since: str, at: float) -> None:
         self._prometheus = prometheus
         self._since = since
         self._at = at
@@ -89,6 +91,8 @@ class _Inquiry:
         sides = [self._labels(side) for side in (left, right)]
         if node.name in COMPARISONS and sides[0] == sides[1]:
             return f"The comparison drops every value: none is {node.name} its partner now."
+        if sides[0] == sides[1]:
+            return f"Label mismatch: no series left of {node.name!r} has the same values of its labels as one on the right."
         return (
             f"Label mismatch: left of {node.name!r} the labels are {_listed(sides[0])}, right {_listed(sides[1])}. "
             "Only series with equal labels meet: sum both sides to the same labels."
