@@ -92,7 +92,7 @@ class _Inquiry:
         if node.name in COMPARISONS and sides[0] == sides[1]:
             return f"The comparison drops every value: none is {node.name} its partner now."
         if sides[0] == sides[1]:
-            return f"Label mismatch: no series left of {node.name!r} has the same values of its labels as one on the right."
+            return f"Label mismatch: no series left of {node.name!r} has the same values of its labels as one right."
         return (
             f"Label mismatch: left of {node.name!r} the labels are {_listed(sides[0])}, right {_listed(sides[1])}. "
             "Only series with equal labels meet: sum both sides to the same labels."
