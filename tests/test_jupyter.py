@@ -51,28 +51,65 @@ def address(learner: Path) -> Iterator[str]:
         server.wait(20)
 
 
-def test_notebook_00_opens_and_runs_to_its_end(learner: Path, address: str) -> None:
+@pytest.fixture
+def page(address: str) -> "Iterator[Page]":
+    """A browser in which JupyterLab is open, at the address that was printed."""
     from playwright.sync_api import sync_playwright
 
-    assert "/lab/tree/notebooks/00_start_here.ipynb" in address
-    notebook = learner / "notebooks" / "00_start_here.ipynb"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(120_000)
         page.goto(address)
-        page.get_by_role("heading", name="Start here").wait_for(timeout=60_000)
-        page.locator(".jp-Notebook").click()
-        page.get_by_role("menubar").get_by_text("Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-
-        def finished() -> bool:
-            page.keyboard.press("Control+S")
-            page.wait_for_timeout(500)
-            return all(cell["execution_count"] for cell in code_cells(notebook))
-
-        wait_until(finished, 90, "every cell to have run")
+        yield page
         browser.close()
+
+
+def run_all_cells(page: "Page", notebook: Path) -> None:
+    """Run the notebook that is open by the menu, and wait until every cell has run."""
+    page.locator(".jp-Notebook:visible").click()
+    page.get_by_role("menubar").get_by_text("Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+
+    def finished() -> bool:
+        page.keyboard.press("Control+S")
+        page.wait_for_timeout(500)
+        return all(cell["execution_count"] for cell in code_cells(notebook))
+
+    wait_until(finished, 240, "every cell to have run")
     assert [output for cell in code_cells(notebook) for output in cell["outputs"] if "ename" in output] == []
+
+
+def test_notebook_00_opens_runs_to_its_end_and_its_slider_changes_the_traffic(
+    learner: Path, address: str, page: "Page"
+) -> None:
+    assert "/lab/tree/notebooks/00_start_here.ipynb" in address
+    page.get_by_role("heading", name="Start here").wait_for()
+    run_all_cells(page, learner / "notebooks" / "00_start_here.ipynb")
+    lab = Lab.attach(Home(learner / ".lab"))
+    page.get_by_role("button", name="Start", exact=True).click()
+    wait_until(lambda: read_control(lab.home.traffic_control).running, 60, "the button to start the traffic")
+    before = read_control(lab.home.traffic_control).rate
+    handle = page.locator(".widget-slider .noUi-handle").first
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    wait_until(lambda: read_control(lab.home.traffic_control).rate > before, 60, "the slider to change the rate")
+    page.get_by_text("requests/s", exact=False).first.wait_for()
+
+
+def test_the_alert_board_shows_what_fires(learner: Path, page: "Page") -> None:
+    page.get_by_role("heading", name="Start here").wait_for()
+    notebook = learner / "notebooks" / "board.ipynb"
+    cells = ["from labkit import Lab\nfrom labkit.teach import widgets\nlab = Lab.open()", "widgets.alert_board(lab)"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells]), notebook)
+    page.goto(re.sub(r"/lab.*", "/lab/tree/notebooks/board.ipynb", page.url))
+    page.locator(".jp-Notebook:visible .jp-CodeCell").nth(1).wait_for()
+    choose_kernel(page)
+    run_all_cells(page, notebook)
+    lab = Lab.attach(Home(learner / ".lab"))
+    lab.traffic("bad_requests")
+    row = page.locator(".labkit-alerts tr[data-state=firing]", has_text="ModelErrorBudgetBurnFast")
+    row.wait_for(timeout=240_000)
 
 
 def code_cells(notebook: Path) -> list[dict]:

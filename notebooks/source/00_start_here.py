@@ -85,6 +85,23 @@ accuracy
 assert accuracy["value"].item() > 0.90
 
 # %% [markdown]
+# ## Watch it live
+#
+# The same loop again, this time with the state of each part. It is drawn anew every second while no cell runs.
+
+# %%
+from labkit.teach import widgets
+
+widgets.loop_map(lab)
+
+# %% [markdown]
+# With these controls you steer the traffic yourself, now or in any later notebook: what is sent, how often, and how
+# much of a fault comes. Move the rate and look at the map.
+
+# %%
+widgets.traffic_control(lab)
+
+# %% [markdown]
 # ### Exercise 0.1: Ask a question of your own
 #
 # Every notebook has exercises. You replace `____`, run the cell, and the check looks at your answer and at the running
