@@ -102,6 +102,13 @@ widgets.loop_map(lab)
 widgets.traffic_control(lab)
 
 # %% [markdown]
+# And these are the alerts. One fires always: the Watchdog, whose silence would tell that alerting itself is broken. Let
+# the control send `bad_requests` for a while, and see another one become pending, then fire.
+
+# %%
+widgets.alert_board(lab)
+
+# %% [markdown]
 # ### Exercise 0.1: Ask a question of your own
 #
 # Every notebook has exercises. You replace `____`, run the cell, and the check looks at your answer and at the running

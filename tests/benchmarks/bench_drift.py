@@ -10,7 +10,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -98,7 +98,7 @@ def served(peer: str, reference: np.ndarray, current: np.ndarray) -> Iterator[Ca
         pairs = [(first, second) for first, second in zip(reference.T, current.T, strict=True)]
         yield lambda: seconds(lambda: [ks_2samp(*pair, method="asymp") for pair in pairs])
     else:
-        with TemporaryDirectory() as folder, suppress(subprocess.CalledProcessError):
+        with TemporaryDirectory() as folder:
             paths = [Path(folder, f"{name}.npy") for name in ("reference", "current")]
             for path, rows in zip(paths, (reference, current), strict=True):
                 np.save(path, rows)
