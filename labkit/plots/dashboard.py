@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from labkit.clock import format_duration
 from labkit.plots.style import GREY, RED, SERIES, Picture, plain
-from labkit.plots.tiles import draw_bars, draw_numbers, draw_problem, draw_table, limits, tick, written
+from labkit.plots.tiles import draw_bars, draw_numbers, draw_problem, draw_table, limits, tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ _HEAD_INCHES = 0.85
 _TILES = {"stat": draw_numbers, "bargauge": draw_bars, "table": draw_table}
 _PAGE, _EDGE = "#f4f5f7", "#dcdfe3"
 _GAP_INCHES = 0.05
+_LETTER_INCHES = 0.067  # of a legend
 _REFERENCE = " in reference"
 _TICKS_MINUTES = (1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
 
@@ -168,7 +169,7 @@ def _scales(axis: "Axes", board: Any, panel: Any) -> None:
     for value in marks if panel.defaults.get("custom", {}).get("thresholdsStyle", {}).get("mode") != "off" else []:
         axis.axhline(value, color=RED, linewidth=1.1, linestyle=(0, (5, 3)))
         axis.annotate(
-            f"limit {written(value, unit)}", (0.005, value), xycoords=("axes fraction", "data"),
+            f"limit {tick(value, unit)}", (0.005, value), xycoords=("axes fraction", "data"),
             xytext=(0, 2.5), textcoords="offset points", ha="left", fontsize=7.5, color=RED,
             bbox={"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.75},
         )  # fmt: skip
@@ -188,7 +189,9 @@ def _legend(panel: Any, palette: dict, width: float) -> list[list[tuple[str, str
         entries["dashed: the reference"] = (GREY, (0, (4, 2.5)))
     lines: list[list[tuple[str, str, Any]]] = [[]]
     used = 0.0
-    for name, (colour, stroke) in entries.items():
+    for full, (colour, stroke) in entries.items():
+        room = int((width - 1) / _LETTER_INCHES)
+        name = full if len(full) <= room else f"{full[: room - 3]}..."
         needed = _entry_inches(name)
         if lines[-1] and used + needed > width - 0.4:
             lines.append([])
@@ -213,7 +216,7 @@ def _stroke(xs: tuple[float, float], y: float, colour: str, stroke: Any) -> Any:
 
 
 def _entry_inches(name: str) -> float:
-    return 0.45 + 0.067 * len(name)
+    return 0.45 + _LETTER_INCHES * len(name)
 
 
 def _ago(minute: float) -> str:

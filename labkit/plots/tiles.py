@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_bars", "draw_numbers", "draw_problem", "draw_table", "limits", "tick", "written"]
 
 _INK = "#222222"
+_WHITE = {"fc": "white", "ec": "none", "pad": 0.8}
 _HIDDEN_COLUMNS = {"__name__", "instance", "job", "model_name", "action"}
 
 
@@ -81,7 +82,15 @@ def draw_bars(axis: "Axes", panel: Any) -> None:
         axis.text(0, lane - 0.32, series.name, va="bottom", fontsize=9, color=_INK)
     for value, _ in limits(panel.defaults):
         axis.axvline(value, color=RED, linewidth=1.2, linestyle=(0, (4, 3)))
-        axis.text(value, len(panel.series) - 0.42, f"limit {written(value, unit)}", ha="center", fontsize=8, color=RED)
+        axis.text(
+            value,
+            len(panel.series) - 0.42,
+            f"limit {tick(value, unit)}",
+            ha="center",
+            fontsize=8,
+            color=RED,
+            bbox=_WHITE,
+        )
     axis.set(xlim=(0, longest * 1.2), ylim=(len(panel.series) - 0.2, -0.75))
     axis.axis("off")
 
