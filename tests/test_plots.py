@@ -76,3 +76,13 @@ def test_more_rows_have_a_panel_for_the_size_and_one_for_the_certainty() -> None
     size, certainty = plots.evidence(frame, title="season").axes
     assert size.get_lines()[0].get_ydata().tolist() == [0.2, 0.04]
     assert certainty.get_lines()[0].get_ydata().min() > 0
+
+
+def test_a_silent_day_shows_quiet_operations_above_falling_accuracy() -> None:
+    parts = pd.DataFrame({"scenario": ["steady", "unit_error"], "since": [0, 5], "until": [5, 9]})
+    flat, falling = pd.Series([1.0, 1.0], index=[0, 9]), pd.Series([0.98, 0.33], index=[0, 9])
+    figure = plots.silent_day(parts, flat, flat * 0.1, falling, objective=0.90)
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert [title.split(":")[0] for title in titles] == ["What operations watches"] * 2 + ["What users got"]
+    assert [text.get_text() for text in figure.axes[2].texts] == ["objective 90%", "steady", "unit\nerror"]
+    assert figure._repr_png_().startswith(b"\x89PNG")

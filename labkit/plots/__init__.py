@@ -10,6 +10,7 @@ from labkit.plots.drift import drift
 from labkit.plots.incident import incident
 from labkit.plots.loop import loop
 from labkit.plots.signals import signals
+from labkit.plots.silent import silent_day
 from labkit.plots.style import Picture
 from labkit.plots.versions import versions
 
@@ -29,5 +30,6 @@ __all__ = [
     "loop",
     "reliability",
     "signals",
+    "silent_day",
     "versions",
 ]
