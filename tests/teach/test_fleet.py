@@ -8,6 +8,7 @@ from labkit.errors import InputError
 from labkit.lab import Lab
 from labkit.stack.longterm import LongTermStore
 from labkit.stack.processes import running
+from labkit.stack.replicas import Replica
 from labkit.teach.fleet import Fleet
 
 WRITE = """
@@ -84,16 +85,17 @@ def test_a_refused_addition_changes_nothing(lab: Lab, store: LongTermStore, addi
     assert path.read_text() == before
 
 
+def test_a_fleet_can_be_sent_home(lab: Lab, fleet: Fleet) -> None:
+    fleet.stop()
+    assert len(lab.query('up{job="model"}')) == 1
+    assert not [name for name in processes(lab) if name.startswith(("model-", "traffic-"))]
+
+
 def test_a_reset_ends_both_and_their_ports_are_kept(lab: Lab, fleet: Fleet, store: LongTermStore) -> None:
-    before = fleet.urls, store.url
+    fleet.start()
     lab.reset()
     assert not {"model-2", "model-3", "traffic-2", "traffic-3", "long-term"} & set(processes(lab))
     assert lab.wait_for('up{job="model"}')["instance"].tolist() == [fleet.instance("model")]
     assert "remote_write" not in (lab.home.rendered / "prometheus" / "prometheus.yml").read_text()
-    assert (Fleet(lab).start().urls, LongTermStore(lab.home, lab.clock).url) == before
-
-
-def test_a_fleet_can_be_sent_home(lab: Lab) -> None:
-    Fleet(lab).start().stop()
-    assert len(lab.query('up{job="model"}')) == 1
-    assert not [name for name in processes(lab) if name.startswith(("model-", "traffic-"))]
+    assert [Replica(lab.home, number).url for number in (2, 3)] == [fleet.urls["model-2"], fleet.urls["model-3"]]
+    assert LongTermStore(lab.home, lab.clock).url == store.url
