@@ -27,11 +27,14 @@ from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 
+# %%
 wines = load_wine(as_frame=True)
 features, growers = list(wines.data.columns), ["grower_0", "grower_1", "grower_2"]
 train, held_out, train_grower, true_grower = train_test_split(
     wines.data, wines.target, test_size=0.4, stratify=wines.target, random_state=3
 )
+
+# %%
 model = GaussianNB().fit(train.to_numpy(), train_grower)
 accuracy = model.score(held_out.to_numpy(), true_grower)
 assert accuracy > 0.9
@@ -48,6 +51,7 @@ f"{accuracy:.1%} of the {len(held_out)} wines held out are named rightly."
 # %%
 from labkit.observe.reference import Reference
 
+# %%
 answers = [growers[i] for i in model.predict(train.to_numpy())]
 reference = Reference.from_rows(train.to_numpy(), features, answers)
 reference.n_rows, reference.bounds["alcohol"][:3]
@@ -68,6 +72,7 @@ from prometheus_client import CollectorRegistry
 from labkit.observe.monitor import ModelMonitor
 from labkit.observe.tracking import track_prediction
 
+# %%
 registry = CollectorRegistry()
 monitor = ModelMonitor("wine-classifier", "v1", reference, class_names=growers, registry=registry)
 
@@ -91,6 +96,7 @@ lesson.q1.check(registry, held_out.to_numpy()[:5], predict)
 # %%
 from labkit.teach.wines import call_steadily, end_calls, monitored
 
+# %%
 answer = monitored(model, reference, growers, registry)
 monitor.record_labels(answer(held_out.to_numpy()), [growers[i] for i in true_grower])
 labels = {"model_name": "wine-classifier", "model_version": "v1"}
@@ -108,6 +114,7 @@ assert abs(registry.get_sample_value("model_accuracy", labels) - accuracy) < 1e-
 # %%
 from labkit.teach.serving import serve
 
+# %%
 serve(lab, registry, job="wine")
 
 # %% [markdown]
