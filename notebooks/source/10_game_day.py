@@ -92,7 +92,7 @@ seen = rehearsal.evidence()
 plots.signals(seen.curves, seen.fired)
 
 # %% [markdown]
-# Requests, errors and latency tell of no such change. The inputs do, and one feature alone: more of its values than the
+# Requests and errors tell of no such change. The inputs do, and one feature alone: more of its values than the
 # dashed line allows are implausible. Accuracy comes last and follows from that.
 
 # %%
