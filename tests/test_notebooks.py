@@ -152,3 +152,14 @@ def test_each_exercise_is_tested_with_two_wrong_answers_that_hear_different_word
         for key, entries in zip(wrong.keys, wrong.values, strict=True)
     }
     assert {name for name, messages in said.items() if len(messages) >= 2} >= set(build.solutions(source))
+
+
+@of_each_source
+def test_links_lead_somewhere(source: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", source.read_text())
+    assert [target for target in targets if not (NOTEBOOKS / target).exists()] == []
+
+
+def test_the_course_has_thirteen_notebooks_and_more_than_forty_exercises() -> None:
+    assert [name[:2] for name in NAMES] == [f"{number:02}" for number in range(13)]
+    assert sum(len(build.solutions(source)) for source in SOURCES) >= 40
