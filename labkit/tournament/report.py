@@ -22,9 +22,14 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     which share was missed where that is more than half.
     """
     lines = []
+    played = set(table["scenario"])
     for name, of_one in table.groupby("detector", sort=False):
         by_scenario = of_one.set_index("scenario")
-        quiet = {f"false/day {each}": _number(by_scenario, each, "false_alarms_per_day") for each in QUIET}
+        quiet = {
+            f"false/day {each}": f"{by_scenario.loc[each, 'false_alarms_per_day']:.2f}"
+            for each in QUIET
+            if each in played
+        }
         cost = f"{of_one['milliseconds_per_minute'].mean():.2g}"
         delays = {each: _delay(by_scenario.loc[each]) for each in _judged(table)}
         lines.append({"detector": name, "watches": of_one["watches"].iloc[0], **quiet, "ms/minute": cost, **delays})
@@ -34,10 +39,6 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def _judged(table: pd.DataFrame) -> list[str]:
     played = set(table["scenario"])
     return [name for name, each in CATALOGUE.items() if name in played and name not in QUIET and visible(each)]
-
-
-def _number(by_scenario: pd.DataFrame, name: str, column: str) -> str:
-    return f"{by_scenario.loc[name, column]:.2f}" if name in by_scenario.index else ""
 
 
 def _delay(line: pd.Series) -> str:

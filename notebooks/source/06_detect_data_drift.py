@@ -54,7 +54,7 @@ share_now = np.searchsorted(now, values, side="right") / len(now)
 
 # %%
 ks = np.abs(share_before - share_now).max()
-ks
+print(f"{ks:.4f}")
 
 # %%
 from labkit import plots
@@ -133,7 +133,7 @@ lesson.q1.check(psi)
 # %%
 steady = scenario("steady")
 quiet = [watch.scores(steady.batch(100, None, rng).instances).psi for _ in range(50)]
-np.mean(quiet).round(3), np.max(quiet).round(3)
+print(f"on average {np.mean(quiet):.3f}, at most {np.max(quiet):.3f}")
 
 # %% [markdown]
 # Chance alone brings a PSI of about $(b - 1)(1/n + 1/m)$ for b bins, windows of n rows and a reference of m (Yurdakul
@@ -164,7 +164,7 @@ counts
 expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
 chi_square = ((counts - expected) ** 2 / expected).sum()
 cramers_v = np.sqrt(chi_square / counts.sum())  # two rows in the table, else divide by (min(rows, columns) - 1) as well
-chi_square.round(1), cramers_v.round(2)
+print(f"chi-square {chi_square:.0f}, Cramér's V {cramers_v:.2f}")
 
 # %% [markdown]
 # Chi-square grows with the number of rows, so it says how sure you may be. Cramér's V lies between 0 and 1 whatever
@@ -191,7 +191,7 @@ def limit(n, m, alpha):
     return np.sqrt(-np.log(alpha / 2) / 2) * np.sqrt(1 / n + 1 / m)
 
 
-limit(100, 10_000, 0.05), limit(6_000, 10_000, 0.05)
+print(f"100 rows: {limit(100, 10_000, 0.05):.3f}, 6,000 rows: {limit(6_000, 10_000, 0.05):.3f}")
 
 # %% [markdown]
 # So a distance of 0.1 in a window of 100 rows is no news. Check the promise on 300 steady windows: about one in
@@ -203,7 +203,7 @@ from labkit.observe.ks import ks_distance
 chance = [ks_distance(before, np.sort(steady.batch(100, None, rng).instances[:, column])) for _ in range(300)]
 exceeded = np.mean(np.array(chance) > limit(100, 10_000, 0.05))
 assert exceeded < 0.10
-exceeded
+print(f"{exceeded:.1%} exceed the limit")
 
 # %% [markdown]
 # ### Exercise 6.2: The smallest window
@@ -308,7 +308,7 @@ def auc_of(rows):
 
 
 auc_mixed, auc_steady = auc_of(mixed), auc_of(steady.batch(2_000, None, rng).instances)
-round(auc_mixed, 3), round(auc_steady, 3)
+print(f"mixed up {auc_mixed:.3f}, steady {auc_steady:.3f}")
 
 # %%
 assert not watch.compare(mixed)["drifted"].any()
@@ -419,7 +419,8 @@ summary(table)
 # - `labkit` is the exact distance in five windows at once, from one minute to an hour. A large change is seen in the
 #   shortest, a small one in the longest. Its limits are calculated from a budget: one false alarm a week.
 # - `ModelInputDrift` is the lab's rule: as calm, and slower by the hour that it looks back.
-# - `KS, p < 0.05` is the textbook's test, once an hour. It cries wolf every day.
+# - `KS, p < 0.05` is the textbook's test, once an hour. It cries wolf every day, and what it shows for
+#   `concept_shift` is one of these false alarms.
 # - Who watches inputs cannot see `concept_shift`, in which the same inputs get another meaning. Only labels show it.
 
 # %%
@@ -471,7 +472,7 @@ wide = Reference(rng.normal(size=(20_000, 20)), feature_names=[f"feature_{i}" fo
 p_values = np.array([wide.scores(rng.normal(size=(500, 20))).p_value for _ in range(200)])
 false_alarms = (p_values < 0.05).any(axis=1).mean()
 assert false_alarms > 0.5
-false_alarms, 1 - 0.95**20
+print(f"found {false_alarms:.0%}, foreseen {1 - 0.95**20:.0%}")
 
 # %% [markdown]
 # More than half of all quiet windows raise an alarm, as the formula beside it foresees. Bonferroni's correction
@@ -505,7 +506,7 @@ lesson.q4.check(discoveries)
 adjusted = np.array([wide.compare(rng.normal(size=(500, 20)))["p_adjusted"] for _ in range(100)])
 corrected = (adjusted < 0.05).any(axis=1).mean()
 assert corrected < 0.15
-corrected
+print(f"{corrected:.0%} of the windows report a feature")
 
 # %% [markdown]
 # ### Drift that harms nobody
@@ -526,7 +527,7 @@ with lab.store() as store:
     labelled = store.labelled(since=changed_at)
 accuracy = (labelled["predicted"] == labelled["label"]).mean()
 assert accuracy > 0.90
-len(labelled), round(accuracy, 3)
+print(f"{accuracy:.1%} of {len(labelled):,} rows")
 
 # %% [markdown]
 # The inputs moved along the border between two species, and no row crossed it. The alert told the truth, and there is
