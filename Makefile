@@ -42,7 +42,7 @@ demo: setup ## Watch the whole loop once, in a terminal, in about a minute
 notebooks: setup ## Build notebooks/*.ipynb from notebooks/source
 	@$(BIN)/python notebooks/build.py
 
-test: setup ## Run every test, notebooks included (40 minutes at most)
+test: setup ## Run every test, notebooks included (45 minutes at most)
 	@$(BIN)/python -m pytest -m 'not long' tests --ignore $(RUNS); code=$$?; \
 	$(MAKE) --no-print-directory test-notebooks || code=$$?; exit $$code
 
