@@ -33,7 +33,7 @@ class RecordingModel:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
-        wait_until(lambda: self._server.started, 5, "the recording server", every=0.01)
+        wait_until(lambda: self._server.started, 60, "the recording server", every=0.01)
 
     def stop(self):
         self._server.force_exit = self._server.should_exit = True
