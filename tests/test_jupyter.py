@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ import pytest
 
 from labkit.clock import wait_until
 from labkit.lab import Lab
-from labkit.simulate.control import read_control
 from labkit.stack.home import Home
 
 if TYPE_CHECKING:
@@ -78,30 +78,20 @@ def run_all_cells(page: "Page", notebook: Path) -> None:
 
     def finished() -> bool:
         page.keyboard.press("Control+S")
-        page.wait_for_timeout(500)
-        return all(cell["execution_count"] for cell in code_cells(notebook))
+        page.wait_for_timeout(1000)
+        with suppress(json.JSONDecodeError):  # JupyterLab is just writing it
+            return all(cell["execution_count"] for cell in code_cells(notebook))
+        return False
 
     wait_until(finished, 240, "every cell to have run")
+    page.wait_for_timeout(2000)
     assert [output for cell in code_cells(notebook) for output in cell["outputs"] if "ename" in output] == []
 
 
-def test_notebook_00_opens_runs_to_its_end_and_its_widgets_work(learner: Path, address: str, page: "Page") -> None:
+def test_notebook_00_opens_and_runs_to_its_end(learner: Path, address: str, page: "Page") -> None:
     assert "/lab/tree/notebooks/00_start_here.ipynb" in address
     page.get_by_role("heading", name="Start here").wait_for()
     run_all_cells(page, learner / "notebooks" / "00_start_here.ipynb")
-    lab = Lab.attach(Home(learner / ".lab"))
-    page.get_by_role("button", name="Start", exact=True).click()
-    wait_until(lambda: read_control(lab.home.traffic_control).running, 60, "the button to start the traffic")
-    before = read_control(lab.home.traffic_control).rate
-    handle = page.locator(".widget-slider .noUi-handle").first
-    handle.focus()
-    page.keyboard.press("ArrowRight")
-    wait_until(lambda: read_control(lab.home.traffic_control).rate > before, 60, "the slider to change the rate")
-    # The control chooses what goes wrong, and the board, which nobody touches, shows the alert that follows.
-    page.locator(".widget-dropdown select").first.select_option("bad_requests")
-    firing = page.locator(".labkit-alerts tr[data-state=firing]", has_text="ModelErrorBudgetBurnFast")
-    firing.wait_for(timeout=240_000)
-    page.screenshot(path=learner / "board.png")
 
 
 def code_cells(notebook: Path) -> list[dict]:
