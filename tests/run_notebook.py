@@ -96,12 +96,15 @@ def table(seconds: dict[str, float]) -> str:
     return "\n".join(rows)
 
 
-def write_minutes() -> None:
+def write_minutes(out: Path | None) -> None:
     """Run every solved notebook alone, and put the measured seconds into README's table."""
     seconds = {}
-    for path in build.SOURCES:
-        seconds[path.name[:2]] = run_alone(solved(path.name[:2]), "correct")
-        click.echo(f"{path.name[:2]}: {seconds[path.name[:2]]:.1f} s")
+    for number in (path.name[:2] for path in build.SOURCES):
+        notebook = solved(number)
+        seconds[number] = run_alone(notebook, "correct")
+        if out:
+            keep(notebook, out, number)
+        click.echo(f"{number}: {seconds[number]:.1f} s")
     readme = ROOT / "README.md"
     marks = r"(<!-- minutes -->\n).*?(\n<!-- end of minutes -->)"
     text = re.sub(marks, lambda match: match[1] + table(seconds) + match[2], readme.read_text(), flags=re.DOTALL)
@@ -126,7 +129,7 @@ def run_alone(notebook: nbformat.NotebookNode, outcome: str) -> float:
 def main(number: str, as_opened: bool, twice: bool, out: Path | None) -> None:
     """Execute the notebook with this NUMBER, such as 03; "minutes" runs all and writes README's table."""
     if number == "minutes":
-        write_minutes()
+        write_minutes(out)
         return
     notebook = untouched(number) if as_opened else solved(number)
     try:

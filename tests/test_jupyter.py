@@ -15,10 +15,11 @@ import pytest
 
 from labkit.clock import wait_until
 from labkit.lab import Lab
+from labkit.simulate.control import Control, read_control
 from labkit.stack.home import Home
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -88,10 +89,47 @@ def run_all_cells(page: "Page", notebook: Path) -> None:
     assert [output for cell in code_cells(notebook) for output in cell["outputs"] if "ename" in output] == []
 
 
-def test_notebook_00_opens_and_runs_to_its_end(learner: Path, address: str, page: "Page") -> None:
+def bring_into_view(page: "Page", wanted: "Locator") -> "Locator":
+    """Scroll the notebook until a widget is on the page: JupyterLab draws only what is near the window."""
+    pane = page.locator(".jp-WindowedPanel-outer:visible").first
+    pane.evaluate("pane => pane.scrollTo(0, 0)")
+
+    def is_there() -> bool:
+        if wanted.count() and wanted.first.is_visible():
+            return True
+        pane.evaluate("pane => pane.scrollBy(0, pane.clientHeight / 2)")
+        return False
+
+    wait_until(is_there, 60, f"{wanted} to be drawn", every=0.5)
+    wanted.first.evaluate("element => element.scrollIntoView({block: 'center'})")
+    return wanted.first
+
+
+def test_notebook_00_runs_to_its_end_and_its_widgets_steer_and_show_the_lab(
+    learner: Path, address: str, page: "Page"
+) -> None:
     assert "/lab/tree/notebooks/00_start_here.ipynb" in address
     page.get_by_role("heading", name="Start here").wait_for()
     run_all_cells(page, learner / "notebooks" / "00_start_here.ipynb")
+    lab = Lab.attach(Home(learner / ".lab"))
+
+    def control() -> Control:
+        return read_control(lab.home.traffic_control)
+
+    buttons = page.locator("button.widget-button")
+    bring_into_view(page, buttons.filter(has_text="Start")).click()
+    wait_until(lambda: control().running, 60, "the button to start the traffic")
+    before = control().rate
+    page.locator(".widget-slider .noUi-handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    wait_until(lambda: control().rate > before, 60, "the slider to change the rate")
+    # The control chooses what goes wrong, and the board, which nobody touches, shows the alert that follows.
+    page.locator(".widget-dropdown select").first.select_option("bad_requests")
+    wait_until(lambda: control().scenario == "bad_requests", 60, "the list to change the scenario")
+    board = bring_into_view(page, page.locator(".labkit-alerts"))
+    board.locator("tr[data-state=firing]", has_text="ModelErrorBudgetBurnFast").wait_for(timeout=240_000)
+    bring_into_view(page, buttons.filter(has_text="Stop")).click()
+    wait_until(lambda: not control().running, 60, "the button to stop the traffic")
 
 
 def code_cells(notebook: Path) -> list[dict]:

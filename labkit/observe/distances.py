@@ -18,9 +18,7 @@ def psi_bounds(values: np.ndarray, bins: int = 10) -> np.ndarray:
     more than a bin's share, has a bin of its own. The first bin is all below the least value, the last all above the
     greatest: so a constant that moves is seen, which the quantiles alone cannot show.
     """
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return np.array([0.0])
+    finite = finite_part(values)
     quantiles = finite[np.ceil(np.arange(1, bins + 1) * len(finite) / bins).astype(int) - 1]
     bounds, times = np.unique(quantiles, return_counts=True)
     alone = np.nextafter(bounds[times > 1], -np.inf)

@@ -56,12 +56,12 @@ class Reference:
             )
         columns = columns_of(rows, self.feature_names, self.categorical)
         self.n_rows = len(columns[0])
+        chosen = np.random.default_rng(0).permutation(self.n_rows)[:_SAMPLE] if self.n_rows > _SAMPLE else slice(None)
+        self._sample = [column[chosen].copy() for column in columns]
         self.features = [
             Categories(name, column) if name in self.categorical else Numbers(name, column)
             for name, column in zip(self.feature_names, columns, strict=True)
         ]
-        chosen = np.random.default_rng(0).permutation(self.n_rows)[:_SAMPLE] if self.n_rows > _SAMPLE else slice(None)
-        self._sample = [column[chosen] for column in columns]
 
     def compare(
         self, current: Any, *, correction: str = "benjamini-hochberg", alpha: float = 0.01, min_effect: float = 0.15

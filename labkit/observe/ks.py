@@ -1,13 +1,16 @@
 """Kolmogorov and Smirnov's two-sample test: the exact distance, found by searching one side in the other."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import ks_2samp
 
 from labkit.observe.ks_pvalue import asymptotic_p_values
 
-__all__ = ["ks_distance", "ks_p_values"]
+__all__ = ["WINDOW", "ks_distance", "ks_p_values", "marks_of", "window_distances"]
+
+WINDOW = 2_000  # shorter sides are searched all at once
 
 _EXACT_UP_TO = 10_000  # scipy's "auto" is exact when neither side has more rows
 
@@ -19,16 +22,58 @@ def ks_distance(first: np.ndarray, second: np.ndarray) -> float:
     longer: first every ``stride``-th value, then those between two of them that can hold more than what was found.
     """
     many, few = (first, second) if len(first) >= len(second) else (second, first)
-    stride = max(1, int(math.sqrt(len(few)) / 8))
-    if len(few) >= 2_000:
-        distance = _refined(many, few, stride)
-    else:
-        distance = _largest(many, few, _candidates(many, few) if len(many) > 4_000 else np.arange(len(few)))
-    if len(many) <= _EXACT_UP_TO:
-        # scipy rounds to the next multiple of 1 / lcm before its exact method.
-        lcm = math.lcm(len(many), len(few))
-        return int(np.round(distance * lcm)) * 1.0 / lcm
-    return distance
+    if len(few) < WINDOW:
+        return float(window_distances([many], [marks_of(many)], [few])[0])
+    return _rounded(_refined(many, few, max(1, int(math.sqrt(len(few)) / 8))), len(many), len(few))
+
+
+def _rounded(distance: float, n: int, m: int) -> float:
+    """Return the distance as scipy does: rounded to a multiple of 1 / lcm before its exact method."""
+    if n > _EXACT_UP_TO:
+        return float(distance)
+    lcm = math.lcm(n, m)
+    return int(np.round(distance * lcm)) * 1.0 / lcm
+
+
+def marks_of(values: np.ndarray) -> np.ndarray:
+    """Return every n-th of sorted values, about 500: they fit into the processor's nearest cache."""
+    return np.ascontiguousarray(values[:: _step(len(values))])
+
+
+def _step(n: int) -> int:
+    return max(1, n // 500)
+
+
+def window_distances(
+    references: Sequence[np.ndarray], marks: Sequence[np.ndarray], windows: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return ``ks_distance`` of each reference and window, a shorter one, with the ``marks_of`` the reference.
+
+    Searched in the marks alone, a value of the window bounds the gap at its place from both sides. Only where the
+    upper bound reaches the greatest lower one is it searched in the reference, whose memory is far from the processor.
+    """
+    lengths, sizes = np.array([len(each) for each in windows]), np.array([len(each) for each in references])
+    starts = np.cumsum(lengths) - lengths
+    values, all_marks = np.concatenate(windows), np.concatenate(marks)
+    n, m = np.repeat(sizes, lengths), np.repeat(lengths, lengths)
+    at = np.arange(len(values)) - np.repeat(starts, lengths)
+    step = np.repeat([_step(size) for size in sizes.tolist()], lengths)
+    place = np.concatenate([each.searchsorted(window) for each, window in zip(marks, windows, strict=True)])
+    n_marks = np.array([len(each) for each in marks])
+    mark = all_marks[
+        np.repeat(np.cumsum(n_marks) - n_marks, lengths) + np.minimum(place, np.repeat(n_marks - 1, lengths))
+    ]
+    before, until = at / m, (at + 1) / m
+    least, most = np.maximum((place - 1) * step + 1, 0) / n, np.minimum(place * step, n) / n
+    found = np.maximum(least - before, until - np.where(mark == values, 1.0, most))
+    found = np.maximum(np.maximum.reduceat(found, starts), 0.0)
+    chosen = np.flatnonzero(np.maximum(most - before, until - least) >= np.repeat(found, lengths))
+    ends = chosen.searchsorted([*starts, len(values)])
+    parts = zip(references, np.split(values[chosen], ends[1:-1]), strict=True)
+    below, not_above = np.hstack([(each.searchsorted(part), each.searchsorted(part, "right")) for each, part in parts])
+    gaps = np.maximum(below / n[chosen] - before[chosen], until[chosen] - not_above / n[chosen])
+    gaps = np.maximum(np.maximum.reduceat(gaps, ends[:-1]), 0.0)
+    return np.array([_rounded(*each) for each in zip(*(each.tolist() for each in (gaps, sizes, lengths)), strict=True)])
 
 
 def _leads(many: np.ndarray, few: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,23 +92,6 @@ def _largest(many: np.ndarray, few: np.ndarray, at: np.ndarray) -> float:
     below, not_above = _leads(many, few, at)
     n = len(few)
     return float(max(np.max(below - at / n), np.max((at + 1) / n - not_above), 0.0))
-
-
-def _candidates(many: np.ndarray, few: np.ndarray) -> np.ndarray:
-    """Return the places in ``few`` that can hold the largest gap, judged by every ``step``-th value of ``many``.
-
-    These fit into the processor's nearest cache, where a search in all of ``many`` waits for memory at each step.
-    """
-    step = max(1, len(many) // 500)
-    marks = np.ascontiguousarray(many[::step])
-    at = np.arange(len(few))
-    below, not_above = marks.searchsorted(few, "left") * step, marks.searchsorted(few, "right") * step
-    most_below, least_not_above = np.minimum(below, len(many)), np.maximum(not_above - step + 1, 0)
-    least_below, most_not_above = np.maximum(below - step + 1, 0), np.minimum(not_above, len(many))
-    n, m = len(many), len(few)
-    found = max(np.max(least_below / n - at / m), np.max((at + 1) / m - most_not_above / n), 0.0)
-    most = np.maximum(most_below / n - at / m, (at + 1) / m - least_not_above / n)
-    return np.flatnonzero(most >= found)
 
 
 def _refined(many: np.ndarray, few: np.ndarray, stride: int) -> float:

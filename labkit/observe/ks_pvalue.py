@@ -36,6 +36,9 @@ def asymptotic_p_values(distances: np.ndarray, n_first: np.ndarray | int, n_seco
     rare = ~tail & ~body & ~((n > _FEW) & ((n * x <= 1) | (z_squared >= 370) & (x < 0.5)))
     p[tail] = 2 * _one_sided(n[tail], x[tail])
     p[body] = 1 - _pelz_good(n[body], x[body])
+    few = rare & (n > _FEW) & (x < 0.5)
+    p[few] = [1 - _exact(int(rows), distance) for rows, distance in zip(n[few], x[few], strict=True)]
+    rare &= ~few
     p[rare] = kstwo.sf(x[rare], n[rare]) if rare.any() else 0.0
     return np.clip(p, 0.0, 1.0)
 
@@ -49,18 +52,17 @@ def _one_sided(n: np.ndarray, x: np.ndarray) -> np.ndarray:
     p = np.empty_like(x)
     if many.any():
         p[many] = _integral(n[many, None], x[many, None])
-    p[~many] = [_sum(int(rows), distance) for rows, distance in zip(n[~many], x[~many], strict=True)]
+    for rows in np.unique(n[~many]):
+        p[n == rows] = _sum(int(rows), x[n == rows, None])
     return p
 
 
-def _sum(n: int, x: float) -> float:
+def _sum(n: int, x: np.ndarray) -> np.ndarray:
     shares, log_binomials = _terms(n)
-    last = int(n * (1 - x)) + 1
-    left = 1 - x - shares[:last]
-    np.maximum(left, 0, out=left)
-    with np.errstate(divide="ignore"):
-        logs = np.arange(-1, last - 1) * np.log(shares[:last] + x) + np.arange(n, n - last, -1) * np.log(left)
-    return x * float(np.sum(np.exp(logs + log_binomials[:last])))
+    left = 1 - x - shares[:-1]
+    logs = np.arange(-1, n - 1) * np.log(shares[:-1] + x)
+    logs += np.arange(n, 0, -1) * np.log(left, out=np.full_like(left, -np.inf), where=left > 0)
+    return x[:, 0] * np.sum(np.exp(logs + log_binomials[:-1]), axis=1)
 
 
 @lru_cache(maxsize=64)
@@ -94,6 +96,24 @@ def _stirling_error(n: np.ndarray) -> np.ndarray:
     m = n[small]
     error[small] = gammaln(m + 1) - (m + 0.5) * np.log(m) + m - 0.5 * math.log(2 * math.pi)
     return error
+
+
+def _exact(n: int, x: float) -> float:
+    """Return the chance of a distance below x as an entry of a power of Durbin's matrix.
+
+    It is that of Marsaglia, Tsang and Wang (2003), "Evaluating Kolmogorov's distribution". Their factor n! / n^n is
+    taken into the matrix, so that neither overflows.
+    """
+    k = math.ceil(n * x)
+    h, size = k - n * x, 2 * k - 1
+    powers = h ** np.arange(1, size + 1)
+    rises = np.subtract.outer(np.arange(size), np.arange(size)) + 1
+    matrix = (rises >= 0).astype(np.float64)
+    matrix[:, 0] -= powers
+    matrix[-1] -= powers[::-1]
+    matrix[-1, 0] += max(2 * h - 1, 0) ** size
+    matrix *= np.exp((gammaln(n + 1) - n * math.log(n)) / n - gammaln(np.maximum(rises, 0) + 1))
+    return float(np.linalg.matrix_power(matrix, n)[k - 1, k - 1])
 
 
 def _pelz_good(n: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from labkit.observe.distances import chi_square, finite_part, jensen_shannon, psi, spread_of, wasserstein
-from labkit.observe.ks import ks_distance, ks_p_values
+from labkit.observe.ks import WINDOW, ks_distance, ks_p_values, window_distances
 from labkit.observe.ks_pvalue import asymptotic_p_values
 from labkit.observe.sides import Categories, Numbers, refuse_missing
 from labkit.observe.summaries import Summary
@@ -52,14 +52,19 @@ def measure_columns(features: Sequence[Feature], columns: Sequence[np.ndarray]) 
             effects[i], p_values[i] = test.cramers_v, test.p_value
         else:
             counts.append((feature.counts, feature.count(side)))
-            effects[i] = ks_distance(feature.values, side)
     numeric = [i for i, feature in enumerate(features) if isinstance(feature, Numbers)]
-    p_values[numeric] = ks_p_values(
-        effects[numeric], [features[i].values for i in numeric], [sides[i] for i in numeric]
-    )
+    numbers, theirs = [features[i] for i in numeric], [sides[i] for i in numeric]
+    effects[numeric] = _distances(numbers, theirs)
+    p_values[numeric] = ks_p_values(effects[numeric], [each.values for each in numbers], theirs)
     n_current = [side.total() if isinstance(side, dict) else len(side) for side in sides]
     missing = [len(column) - n for column, n in zip(columns, n_current, strict=True)]
     return Measures(n_current, missing, effects, p_values, counts), sides
+
+
+def _distances(features: Sequence[Numbers], sides: Sequence[np.ndarray]) -> Sequence[float]:
+    if features and all(len(side) < min(len(each), WINDOW) for each, side in zip(features, sides, strict=True)):
+        return window_distances([each.values for each in features], [each.marks for each in features], sides)
+    return [ks_distance(each.values, side) for each, side in zip(features, sides, strict=True)]
 
 
 def measure_summary(features: Sequence[Feature], summary: Summary) -> Measures:

@@ -6,6 +6,7 @@ import numpy as np
 
 from labkit.errors import InputError
 from labkit.observe.distances import psi_bounds
+from labkit.observe.ks import marks_of
 
 __all__ = ["Categories", "Numbers"]
 
@@ -18,15 +19,15 @@ class Numbers:
         self.values = self.read(column, "reference")
         self.bounds = psi_bounds(self.values)
         self.counts = self.count(self.values)
+        self.marks = marks_of(self.values)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def read(self, column: np.ndarray, side: str = "current") -> np.ndarray:
-        """Return the values that are there, sorted; raises InputError where none is."""
-        values = np.sort(column)
-        if np.isnan(values[-1]):
-            values = values[: values.searchsorted(np.nan)]
+        """Sort the column, in place, and return the values that are there; raises InputError where none is."""
+        column.sort()
+        values = column[: column.searchsorted(np.nan)] if np.isnan(column[-1]) else column
         if not len(values):
             refuse_missing(self.name, side)
         return values

@@ -56,7 +56,8 @@ class Summary:
                 self.categories[name].update(present)
                 self.missing[name] += len(column) - len(present)
             else:
-                self._add(name, np.sort(column))
+                column.sort()
+                self._add(name, column)
         self.n_rows += len(rows)
         return self
 

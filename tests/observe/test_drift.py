@@ -1,5 +1,7 @@
 """Comparing rows with a reference: what is reported, what is called drift, and what is refused."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +87,35 @@ def test_missing_values_are_counted_and_left_out(reference: Reference) -> None:
     assert report["missing"].tolist() == [50, 0, 10]
     assert report["n_current"].tolist() == [450, 500, 490]
     assert of(report, "width")["ks"] == ks_2samp(flowers(2_000, 0)["width"], current["width"].dropna()).statistic
+
+
+@pytest.mark.parametrize("n", [1, 30, 500, 1_999, 2_500])
+def test_all_features_of_a_window_at_once_are_scipys_one_by_one(n: int) -> None:
+    rng = np.random.default_rng(n)
+    first, second = rng.normal(size=(12_000, 6)), rng.normal(size=(n, 6)) * 1.1 + np.linspace(0, 0.6, 6)
+    first[:, 1], second[:, 1] = first[:, 1].round(1), second[:, 1].round(1)  # ties
+    first[:5_000, 2], second[: n // 3, 2] = np.nan, np.nan
+    second[:, 3] = first[7, 3]
+    scores = Reference(first).scores(second)
+    for i in range(6):
+        expected = ks_2samp(*(side[:, i][~np.isnan(side[:, i])] for side in (first, second)))
+        assert scores.ks[i] == expected.statistic
+        assert scores.p_value[i] == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize("shape", [pd.DataFrame, pd.DataFrame.to_numpy], ids=["table", "array"])
+@pytest.mark.parametrize("categorical", [[], ["colour"]])
+def test_the_rows_of_the_caller_stay_as_they_are(shape: Callable, categorical: list[str]) -> None:
+    names = NAMES if categorical else NAMES[:2]
+    first, second = (shape(flowers(300, seed)[list(names)]) for seed in (0, 1))
+    before = [np.array(each, dtype=object).tolist() for each in (first, second)]
+    reference = Reference(first, names, categorical)
+    reference.compare(second)
+    reference.scores(second)
+    reference.classifier_test(second)
+    summary = reference.summary()
+    summary.update(second)
+    assert [np.array(each, dtype=object).tolist() for each in (first, second)] == before
 
 
 ODD = {

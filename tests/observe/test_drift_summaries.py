@@ -130,3 +130,21 @@ def test_a_dask_array_is_compared_like_the_array() -> None:
     reference = Reference(np.random.default_rng(1).normal(size=(2_000, 3)))
     report = reference.compare(dask.array.from_array(rows, chunks=(500, 2)))
     same(report, reference.compare(rows))
+
+
+def test_a_dask_table_is_compared_like_the_table_with_its_categories_and_empty_partitions() -> None:
+    import dask.dataframe
+
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"width": rng.normal(5, 1, 4_000), "colour": rng.choice(list("aab"), 4_000)})
+    rows.loc[::10, "width"] = np.nan
+    rows.loc[::7, "colour"] = None
+    reference = Reference(rows.assign(width=rng.normal(5, 1, 4_000)), categorical=["colour"])
+    large = dask.dataframe.from_pandas(rows, npartitions=8)
+    chosen = rows.index >= 600  # the first partition is empty then
+    same(reference.compare(large), reference.compare(rows))
+    same(reference.compare(large[large.index >= 600]), reference.compare(rows[chosen]))
+    with pytest.raises(InputError, match="no rows"):
+        reference.compare(large[large.index < 0])
+    with pytest.raises(InputError, match="colour"):
+        reference.compare(large[["width"]])
