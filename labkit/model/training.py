@@ -5,18 +5,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import recall_score
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from labkit.model import iris
 from labkit.model.registry import ModelRegistry
 from labkit.observe.reference import Reference
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline  # imported where it is used: it takes seconds, and the retrainer starts often
 
 __all__ = ["Evaluation", "evaluate", "train", "train_first_champion"]
 
@@ -38,8 +37,13 @@ class Evaluation:
         return asdict(self)
 
 
-def train(instances: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> Pipeline:
+def train(instances: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> "Pipeline":
     """Fit a pipeline to instances (n, f), NaN where missing, and their class names (n,)."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
     steps = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("scale", StandardScaler()),
@@ -48,11 +52,13 @@ def train(instances: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> Pipeli
     return Pipeline(steps).fit(instances, labels)
 
 
-def evaluate(model: Pipeline, instances: np.ndarray, labels: np.ndarray) -> Evaluation:
+def evaluate(model: "Pipeline", instances: np.ndarray, labels: np.ndarray) -> Evaluation:
     """Judge a model on instances (n, f) and their true class names (n,).
 
     Classes without a row have no recall and are left out; a class that the model does not know is never recalled.
     """
+    from sklearn.metrics import recall_score
+
     predicted = model.predict(instances)
     classes = sorted(set(labels))
     recalls = recall_score(labels, predicted, labels=classes, average=None)
@@ -64,7 +70,7 @@ def evaluate(model: Pipeline, instances: np.ndarray, labels: np.ndarray) -> Eval
     )
 
 
-def _one_row_seconds(model: Pipeline, row: np.ndarray) -> float:
+def _one_row_seconds(model: "Pipeline", row: np.ndarray) -> float:
     started = time.perf_counter()
     model.predict_proba(row[np.newaxis])
     return time.perf_counter() - started

@@ -40,19 +40,26 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def start(services: Collection[Service], home: Home, timeout: float = 120) -> list[str]:
+def start(services: Collection[Service], home: Home, timeout: float = 120, *, last: Collection[str] = ()) -> list[str]:
     """Start those of ``services`` that do not run yet, side by side, and wait until all are ready.
 
-    Returns the names of those started. Raises StartError with the end of the log of a server that failed;
-    then none of those that this call started is left running.
+    Those named ``last`` are suspended as soon as they are ready, and go on when the others are. Returns the names of
+    those started. Raises StartError with the end of the log of a server that failed; then none of those that this
+    call started is left running.
     """
     with home.lock():
         alive = running(home)
         missing = [service for service in services if service.name not in alive]
         try:
-            started = [(service, _launch(service, home)) for service in missing]
-            for service, process in started:
-                _await(service, process, home, timeout)
+            started = {service.name: _launch(service, home) for service in missing}
+            for service in sorted(missing, key=lambda service: service.name not in last):
+                _await(service, started[service.name], home, timeout)
+                if service.name in last:
+                    psutil.Process(started[service.name].pid).suspend()
+            # Those that ran already as well: who started them may have been killed before it came here.
+            for name, process in running(home).items():
+                if name in last:
+                    process.resume()
         except BaseException:
             stop(home, [service.name for service in missing])
             raise
@@ -159,6 +166,7 @@ def _end(
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             send(process)
+            process.resume()  # one that is suspended hears nothing
     with suppress(WaitTimeout):
         wait_until(lambda: not any(map(_lives, processes)), seconds, "servers to end")
     return [process for process in processes if _lives(process)]

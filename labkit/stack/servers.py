@@ -36,9 +36,15 @@ def absent(home: Home) -> set[str]:
     return set() if there else {"grafana"}
 
 
-def start(wanted: Collection[Service], home: Home, timeout: float = 90) -> list[str]:
-    """Start those of ``wanted`` that do not run yet, and wait until all are ready; returns the names of those."""
-    return _backend(home).start(wanted, home, timeout)
+def start(wanted: Collection[Service], home: Home, timeout: float = 90, *, last: Collection[str] = ()) -> list[str]:
+    """Start those of ``wanted`` that do not run yet, and wait until all are ready; returns the names of those.
+
+    Those named ``last`` do nothing before the others are ready.
+    """
+    if home.backend == "processes":
+        return processes.start(wanted, home, timeout, last=last)
+    others = [service for service in wanted if service.name not in last]
+    return [*containers.start(others, home, timeout), *containers.start(wanted, home, timeout)]
 
 
 def running(home: Home) -> dict[str, Any]:

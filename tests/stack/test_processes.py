@@ -91,6 +91,41 @@ class TestStarting:
         assert env["NO_PROXY"] == env["no_proxy"] == "127.0.0.1,localhost,intranet.invalid"
 
 
+class TestStartingLast:
+    def test_it_stands_still_until_the_others_are_ready(self, home, free_port):
+        states = []
+
+        def ready() -> bool:
+            states.append(processes.running(home)["web"].status())
+            return True
+
+        processes.start([script("import time; time.sleep(60)", ready), web(free_port)], home, last=["web"])
+
+        assert states == [psutil.STATUS_STOPPED]
+        assert httpx.get(f"http://127.0.0.1:{free_port}").is_success
+
+    def test_it_goes_on_at_the_next_start_if_the_starter_was_killed(self, home, free_port):
+        processes.start([web(free_port)], home)
+        processes.running(home)["web"].suspend()
+
+        assert processes.start([web(free_port)], home, last=["web"]) == []
+        assert httpx.get(f"http://127.0.0.1:{free_port}").is_success
+
+    def test_it_does_not_stay_when_another_fails(self, home, free_port):
+        with pytest.raises(StartError):
+            processes.start([web(free_port), script("raise SystemExit(1)")], home, last=["web"])
+
+        assert found_by_command_line(str(free_port)) == []
+
+    def test_one_that_stands_still_ends_when_asked(self, home, free_port):
+        processes.start([web(free_port)], home)
+        web_server = processes.running(home)["web"]
+        web_server.suspend()
+
+        assert processes.stop(home, patience=30) == ["web"]
+        assert not alive(web_server)
+
+
 class TestFailing:
     def test_the_error_shows_the_end_of_the_log(self, home):
         service = script("import sys; print(*range(100), sep='\\n', flush=True); sys.exit('no such model')")
