@@ -19,7 +19,7 @@ def docker(*arguments: str, problem: str = "", timeout: float = 120) -> str:
     except subprocess.TimeoutExpired as error:
         raise StartError(f"docker {arguments[0]} took more than {timeout:g} s", "run: docker info") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-2000:]
+        said = "\n".join(text.strip()[-2000:] for text in (done.stdout, done.stderr) if text.strip())
         remedy = "start Docker, or run: labkit up --backend processes" if "daemon" in said else "run: docker info"
         raise StartError(f"{problem or 'docker ' + arguments[0] + ' failed'}: {said}", remedy)
     return done.stdout

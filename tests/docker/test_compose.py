@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,16 @@ def test_on_the_hosts_network_only_the_network_differs() -> None:
         name: without_network(each) for name, each in bridge["services"].items()
     }
     assert host["volumes"] == bridge["volumes"]
+
+
+def test_the_image_is_given_all_that_the_package_is_made_of() -> None:
+    root = COMPOSE.parents[1]
+    wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    parts = {*wheel["packages"], *wheel["force-include"]}
+    build_stage = (root / "docker" / "Dockerfile").read_text().split("\nFROM ")[1]
+    copied = {word for line in build_stage.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]}
+    sent = {line[1:].split("/")[0] for line in (root / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    assert parts <= copied & sent
 
 
 def without_network(service: dict[str, Any]) -> dict[str, Any]:
