@@ -14,13 +14,6 @@ from labkit.stack.images import labkit_image
 ROOT = Path(__file__).parents[2]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count what needs a container engine among the long tests: building the image alone takes minutes."""
-    for item in items:
-        if "engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.long)
-
-
 @pytest.fixture(scope="session")
 def docker() -> Path:
     """The folder of the stack's configuration."""

@@ -90,7 +90,10 @@ def healthy(container: dict[str, Any]) -> bool:
 
 def secrets_of(stack: Stack) -> set[str]:
     """Return the values of all secrets, read as root from the volumes of those who need them."""
-    texts = [stack.run(name, "sh", "-c", "cat /run/secrets/*") for name in ("model", "alertmanager")]
+    texts = [
+        stack.run(name, "sh", "-c", "for each in /run/secrets/*; do cat $each; echo; done")
+        for name in ("model", "alertmanager")
+    ]
     return {word for text in texts for word in re.findall(r"[\w/$.-]{30,}", text)} - {"basic_auth_users"}
 
 
