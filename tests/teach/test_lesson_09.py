@@ -75,7 +75,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda: "v2", "This is str"),
     ],
     "q4": [
-        (lambda lab: lab.home.retraining_off.touch(), "is still the champion: roll back"),
+        (lambda lab: lab.rollback("v2"), "You went back to v2"),
         (lambda lab: lab.rollback("v1"), "may still start a run"),
         (lambda lab: lab.registry.rollback(MODEL_NAME, "v1"), "was not told to load it"),
         (lambda lab: lab.registry.promote(MODEL_NAME, "v1", "by hand"), "Use a rollback"),
@@ -136,13 +136,20 @@ def promoted(lab: Lab) -> Iterator[Lab]:
 @pytest.mark.parametrize(("answer", "said"), WRONG["q4"])
 def test_half_a_rollback_hears_what_is_missing(promoted: Lab, answer: Callable[[Lab], Any], said: str) -> None:
     answer(promoted)
-    if "switch" not in said and "may still" not in said:
+    if "may still" not in said:
         promoted.home.retraining_off.touch()
     assert said in refusal(lesson.q4, promoted)
 
 
-def test_a_system_that_nobody_touched_is_not_attempted(promoted: Lab) -> None:
-    assert lesson.q4.check(promoted).state == "not attempted"
+@pytest.mark.parametrize("switched_off", [True, False])
+def test_a_challenger_that_still_serves_is_not_attempted_whatever_the_switch_says(
+    promoted: Lab, switched_off: bool
+) -> None:
+    if switched_off:
+        promoted.home.retraining_off.touch()
+    outcome = lesson.q4.check(promoted)
+    assert outcome.state == "not attempted"
+    assert "v2 is still the champion" in outcome.message
 
 
 def test_a_rollback_with_the_switch_off_is_right(promoted: Lab) -> None:

@@ -155,27 +155,26 @@ def q3(challenger: Any) -> str:
 @lesson.exercise(
     hints=(
         'lab.rollback("v1") changes the registry and has the service load it.',
-        "lab.home.retraining_off is a path; .touch() makes the file.",
+        "lab.home.retraining_off is a path; .touch() makes the file, should it be gone.",
     )
 )
 def q4(lab: Lab) -> str:
-    """Serve v1 again, and throw the retrainer's off switch."""
+    """Serve v1 again, while the retrainer is switched off."""
     champion, served = lab.registry.champion(MODEL_NAME), lab.model()["version"]
-    switched_off = lab.home.retraining_off.exists()
     history = lab.registry.history(MODEL_NAME)
-    if len(history) == 1 and not switched_off:
+    if len(history) == 1:
         raise NotAttempted("No challenger was promoted yet, so there is nothing to take back.")
-    if champion != "v1" and not switched_off:
-        raise NotAttempted(f"{champion} is still the champion, and the retrainer still may run.")
+    if champion != "v1" and history[-1].action == "rollback":
+        raise Incorrect(f"You went back to {champion}, and it is v1 that knew the old names: roll back to v1.")
     if champion != "v1":
-        raise Incorrect(f"The retrainer is off, but {champion} is still the champion: roll back to v1.")
+        raise NotAttempted(f"{champion} is still the champion: roll back to v1.")
     if history[-1].action != "rollback":
         raise Incorrect("v1 is champion by a promotion, which claims that it proved itself. Use a rollback.")
     if served != champion:
         raise Incorrect(f"The registry says v1, but the service serves {served}: it was not told to load it.")
-    if not switched_off:
+    if not lab.home.retraining_off.exists():
         raise Incorrect(
-            f"v1 serves again, but the retrainer may still start a run at the next alert: {lab.home.retraining_off} "
-            "does not exist."
+            "v1 serves again, but the retrainer may still start a run at the next alert: the off switch, "
+            f"{lab.home.retraining_off}, does not exist."
         )
     return "v1 serves, the history says so, and no machine will interfere until the switch is back."
