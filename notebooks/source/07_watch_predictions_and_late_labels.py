@@ -167,13 +167,14 @@ BINS = [0, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1]
 right = labelled["predicted"] == labelled["label"]
 groups = labelled.assign(right=right).groupby(pd.cut(labelled["confidence"], BINS), observed=True)
 calibration = groups.agg(confidence=("confidence", "mean"), accuracy=("right", "mean"), rows=("right", "size"))
-calibration.round(3)
+calibration.rename_axis("group").round(3)
 
 # %%
 plots.reliability(calibration)
 
 # %% [markdown]
-# A point on the dashed line means: of the rows with a confidence of 80 %, 80 % are right. Small groups jump about.
+# A point on the dashed line means: of the rows with a confidence of 80 %, 80 % are right. Where that holds for every
+# confidence, the model is called **calibrated**. Small groups jump about.
 #
 # ### Exercise 7.3: Estimate the accuracy
 #
@@ -227,16 +228,8 @@ assert limits.loc["mean confidence", "concept_shift"] - limits.loc["accuracy", "
 # %% [markdown]
 # ## What goes wrong: the frozen gauge that looks healthy
 #
-# Suppose that the job which joins labels to predictions dies, as such jobs do. Requests keep coming, labels do not.
-
-# %%
-from labkit.clock import wait_until
-
-lab.stop_traffic()
-lab.wait_for("sum(increase(model_labels_total[2m])) == 0", timeout="3h")
-
-# %% [markdown]
-# And then a client begins to send petals in mm. Nobody labels these rows, but we know what they are:
+# Suppose that the job which joins labels to predictions dies, as such jobs do. Requests keep coming, labels do not. And
+# then a client begins to send petals in mm. Nobody labels these rows, but we know what they are. First what to ask:
 
 # %%
 queries = {
@@ -254,6 +247,14 @@ def keep_asking():
     return no_label and not len(lab.query("model_version:accuracy:ratio_rate15m >= 0"))
 
 
+# %% [markdown]
+# Now it happens:
+
+# %%
+from labkit.clock import wait_until
+
+lab.stop_traffic()
+lab.wait_for("sum(increase(model_labels_total[2m])) == 0", timeout="3h")
 wait_until(keep_asking, 180, "15 minutes without a label", every=0.5)
 curves = {name: lab.query_range(text, "40m").iloc[:, 0] for name, text in queries.items()}
 f"right answers: {np.mean(truth):.0%}"
@@ -278,13 +279,16 @@ assert counters["value"].isna().all()
 plots.frozen_gauge(curves, lab.clock.speed)
 
 # %% [markdown]
-# The dashed line below ends, and nobody looks there. So a rule must look: rows come in, and no label does.
+# Above, the dashed line wavers while few labels are left in its window, and ends. Below, labels fall to zero while rows
+# go on (the hill is the flowers that we sent ourselves), and nobody looks there. So a rule must look: rows come in, and
+# no label does.
 #
 # ### Exercise 7.4: Nobody knows
 #
 # Write the alert expression `unknown`: it returns something when at least 100 rows were predicted in the last hour and
 # no label came in that hour, also when the label counter was never exported. It returns nothing when nobody asks the
-# model, and nothing when labels are merely late.
+# model, and nothing when labels are merely late. Rows are counted in `model_prediction_rows_total`, labels in
+# `model_labels_total`.
 
 # %%
 # solution
@@ -308,9 +312,11 @@ def speaks():
 
 
 wait_until(speaks, 180, "the expression to return something", every=0.5)
+lab.query(quick)
 
 # %% [markdown]
-# The lab has it as the alert `ModelAccuracyUnknown`, which waits half an hour, so that a short pause wakes nobody.
+# So many rows, and no label. The lab has it as the alert `ModelAccuracyUnknown`, which waits half an hour, so that a
+# short pause wakes nobody.
 #
 # ## In practice
 #

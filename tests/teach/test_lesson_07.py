@@ -90,6 +90,10 @@ def test_a_wrong_alert_on_missing_labels_hears_why(answer: str, said: str) -> No
     assert said in refusal(lesson.q4, answer)
 
 
+def test_counting_answers_is_as_right_as_counting_rows() -> None:
+    approval(lesson.q4, UNKNOWN.replace("model_prediction_rows_total", ROWS))
+
+
 def test_another_way_to_calibrate_is_right_as_well() -> None:
     approval(lesson.q3, calibrated)
 

@@ -178,7 +178,7 @@ def _estimated(estimate_accuracy: Callable) -> float:
 _ASKED, _UNASKED = "0+10x480", "0+10x120 1200x360"
 _ROWS, _OTHER_ROWS = 'model_prediction_rows_total{instance="a"}', 'model_prediction_rows_total{instance="b"}'
 _RIGHT, _FALSE = 'model_labels_total{outcome="correct"}', 'model_labels_total{outcome="incorrect"}'
-# What happens, the series of it, whether the alert must speak, and what to say when it does otherwise.
+# The series of what happens, whether the alert must speak, and what to say when it does otherwise.
 _FRESHNESS = (
     (
         {_ROWS: _ASKED, _RIGHT: "0+9x480", _FALSE: "0+1x480"},
@@ -220,6 +220,12 @@ _FRESHNESS = (
 )
 
 
+def _answered(series: Mapping[str, str]) -> dict[str, str]:
+    """Add the answers to the rows: whoever counts them instead is right as well."""
+    rows, answers = "model_prediction_rows_total{", 'model_predictions_total{predicted_class="setosa", '
+    return {**series, **{name.replace(rows, answers): values for name, values in series.items()}}
+
+
 @lesson.exercise(
     hints=(
         "Two parts: enough rows came, `sum(increase(...[1h])) >= 100`, and labels did not.",
@@ -232,7 +238,7 @@ def q4(unknown: str) -> str:
     if re.search(r"\bmodel_accuracy\b", unknown):
         raise Incorrect("The gauge model_accuracy looks healthy exactly when labels stop: it cannot tell that.")
     for series, speaks, message in _FRESHNESS:
-        silent = agrees(f"count({_line(unknown)}) > bool 0", series, {})
+        silent = agrees(f"count({_line(unknown)}) > bool 0", _answered(series), {})
         if silent == speaks:
             raise Incorrect(message)
     return "It speaks when nobody can know the accuracy, and only then."
