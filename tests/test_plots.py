@@ -86,3 +86,17 @@ def test_a_silent_day_shows_quiet_operations_above_falling_accuracy() -> None:
     assert [title.split(":")[0] for title in titles] == ["What operations watches"] * 2 + ["What users got"]
     assert [text.get_text() for text in figure.axes[2].texts] == ["objective 90%", "steady", "unit\nerror"]
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_signals_leave_out_what_came_long_after_the_first_alert() -> None:
+    minutes = [float(minute) for minute in range(0, 301, 5)]
+    curves = {"drift": pd.DataFrame({"petal_length": np.linspace(0, 0.9, len(minutes))}, index=minutes)}
+    figure = plots.signals(curves, {"ModelInputDrift": 25.0, "ModelNoTraffic": 250.0})
+    figure.draw_without_rendering()
+    assert 65 <= figure.axes[-1].get_xlim()[1] < 70
+    assert [text.get_text() for text in figure.axes[0].texts if "Model" in text.get_text()] == ["ModelInputDrift"]
+
+
+def test_signals_before_any_alert_show_all_there_is() -> None:
+    curves = {"errors": pd.DataFrame({"value": [0.0, 0.0]}, index=[0.0, 120.0])}
+    assert plots.signals(curves, {}).axes[-1].get_xlim()[1] >= 120

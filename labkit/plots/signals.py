@@ -1,5 +1,6 @@
 """What was recorded of an incident, in the order in which to look: service, inputs, answers, labels."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,18 @@ _ROWS = {  # name: (title, the limit that an alert has, the least that the axis 
     "answers": ("Answers: share that moved to another class, 1 h", 0.15, 0.3),
     "accuracy": ("Labels: accuracy, 15 min", 0.90, 1.05),
 }
+_AFTERMATH_MINUTES = 40.0  # what comes later would press the change into a corner
 
 
 def signals(curves: Mapping[str, "pd.DataFrame"], fired: Mapping[str, float]) -> Picture:
     """Draw each signal over production minutes since the start, and when each alert fired first.
 
     ``curves`` maps the names requests, errors, latency, invalid, drift, answers and accuracy to frames that are indexed
-    by minutes; what is missing or empty says so.
+    by minutes; what is missing or empty says so. What came later than 40 minutes after the first alert is left out.
     """
+    end = min(fired.values(), default=math.inf) + _AFTERMATH_MINUTES
+    fired = {alert: minute for alert, minute in fired.items() if minute <= end}
+    curves = {name: frame[frame.index <= end] for name, frame in curves.items()}
     figure = Picture(figsize=(9, 9.5), dpi=90, layout="constrained")
     axes = figure.subplots(len(_ROWS), 1, sharex=True)
     for axis, (name, (title, limit, top)) in zip(axes, _ROWS.items(), strict=True):

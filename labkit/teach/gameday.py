@@ -76,12 +76,12 @@ class GameDay:
     # -- what there is to see
 
     def wait_for_alert(self) -> "pd.DataFrame":
-        """Wait until the incident raises an alert, and return what fires; the Watchdog always does."""
+        """Wait until the incident raises an alert, and return what is pending or firing now, but for the Watchdog."""
         names = "|".join(self._truth.scenario.alerts)
         self.lab.wait_for(f'ALERTS{{alertname=~"{names}", alertstate="firing"}}', _PATIENCE)
-        since = _first_minutes(self.over_time(_ALERTS))
-        table = since.rename_axis(["alert", "state"]).rename("since minute").sort_values().round(1)
-        return table.reset_index()
+        now = self.lab.alerts().query("alertname != 'Watchdog'").rename(columns={"alertname": "alert"})
+        now["since minute"] = self.minute_of(now["active_at"].dt.as_unit("ns").astype("int64") / 1e9).round(1)
+        return now.groupby(["alert", "state"])["since minute"].min().sort_values().reset_index()
 
     def over_time(self, expression: str) -> "pd.DataFrame":
         """Evaluate PromQL over the whole game: a line per moment, indexed by production minutes."""

@@ -52,6 +52,8 @@ def review_places(places: object, truth: Truth, evidence: Evidence) -> str:
     if wrong:
         return _against_place(wrong[0], truth, evidence)
     if missing := truth.places - named:
+        if "feature" in {PLACES[each] for each in missing} and {PLACES[each] for each in named} == {"class"}:
+            return f"A class is a place where its labels changed. Here inputs moved: name the features. {_ASK_DRIFT}"
         found = len(truth.places) - len(missing)
         where = _ASK_DRIFT if PLACES[min(missing)] == "feature" else _ASK_LABELS
         return f"That is {found} of {len(truth.places)} places: there is more that has changed. {where}"

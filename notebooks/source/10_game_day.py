@@ -55,13 +55,14 @@ rehearsal = GameDay(lab, seed=9, rehearse="unit_error")
 rehearsal.wait_for_alert()
 
 # %% [markdown]
-# The table says which alerts are pending or firing, and since which production minute of the game. Labels come five to
+# The table says which alerts are pending or firing now, and since which production minute of the game their condition
+# has held. Labels come five to
 # ten minutes late, so accuracy falls last. Here we wait until it does:
 
 # %%
 accuracy = "model_version:accuracy:ratio_rate15m"
 lab.wait_for(f"{accuracy} < 0.85", "6h")
-plots.curves(lab.query_range(accuracy, "30m"), lab.clock.speed, "accuracy")
+plots.curves(lab.query_range(accuracy, f"{rehearsal.minute:.0f}m", "1m"), lab.clock.speed, "accuracy")
 
 # %% [markdown]
 # ## What goes wrong: the diagnosis that fits the first graph
@@ -122,8 +123,9 @@ plots.signals(seen.curves, seen.fired)
 # %% [markdown]
 # ### Exercise 10.1: What is it, and where?
 #
-# Assign `kind`, a key of `KINDS`, and `places`, a set of names out of `PLACES`. A wrong diagnosis hears what speaks
-# against it.
+# Assign `kind`, a key of `KINDS`, and `places`, a set of names out of `PLACES`. Name every feature whose curve has
+# clearly risen since the quiet minutes, also one that is still below the dashed line. Classes are places only where the
+# labels changed. A wrong diagnosis hears what speaks against it.
 
 # %%
 # solution

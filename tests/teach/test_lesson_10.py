@@ -1,10 +1,12 @@
 """Notebook 10: what is refused is judged on recorded evidence; one game is played live."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from labkit.clock import wait_until
+from labkit.clock import Clock, wait_until
 from labkit.errors import InputError
 from labkit.lab import Lab
 from labkit.teach import ____, open_lesson
@@ -108,11 +110,29 @@ def test_a_seed_draws_the_same_incident_again_and_some_seed_draws_each() -> None
     assert set(drawn) == set(PLAYABLE)
 
 
+def test_whoever_is_called_sees_what_is_active_now_and_nothing_that_ended() -> None:
+    rows = [
+        ("Watchdog", "firing", 1000.0),
+        ("ModelInputDrift", "firing", 1030.0),
+        ("ModelInputDrift", "firing", 1025.5),
+        ("ModelAccuracyLow", "pending", 1031.0),
+    ]
+    alerts = pd.DataFrame(rows, columns=["alertname", "state", "active_at"])
+    alerts["active_at"] = pd.to_datetime(alerts["active_at"], unit="s", utc=True)
+    game = RecordedGame()
+    game.lab = SimpleNamespace(clock=Clock(60), wait_for=lambda *_: None, alerts=lambda: alerts)
+    game.started = 1000.0
+    assert game.wait_for_alert().values.tolist() == [
+        ["ModelInputDrift", "firing", 25.5],
+        ["ModelAccuracyLow", "pending", 31.0],
+    ]
+
+
 @pytest.fixture(scope="module")
 def game(lab: Lab) -> Iterator[GameDay]:
     """A game whose incident has called somebody: callers' requests are malformed."""
     game = GameDay(lab, seed=9, rehearse="bad_requests")
-    game.wait_for_alert()
+    assert "ModelErrorBudgetBurnFast" in set(game.wait_for_alert().query("state == 'firing'")["alert"])
     yield game
     lab.stop_traffic()
 

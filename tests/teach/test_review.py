@@ -108,6 +108,8 @@ def test_a_wrong_kind_hears_what_speaks_against_it(kind: str, truth: Truth, evid
         ({"versicolor"}, CONCEPT_SHIFT, "That is 1 of 2 places"),
         ({"setosa", "versicolor", "virginica"}, CONCEPT_SHIFT, "setosa are answered as before: 100% of its 10"),
         ({"sepal_length"}, Truth.of("harmless_drift", 12.0), "Ask for each feature"),
+        ({"virginica"}, Truth.of("class_shift", 12.0), "Here inputs moved: name the features"),
+        ({"virginica", "petal_width"}, Truth.of("class_shift", 12.0), "That is 1 of 3 places"),
         ("service", UNIT_ERROR, "The service works as before"),
         ({"other"}, CONCEPT_SHIFT, "Every label names a class"),
         (set(), UNIT_ERROR, "Name at least one place"),
