@@ -155,13 +155,15 @@ def traffic(name: str, rate: float, severity: float, seed: int, duration: str | 
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Markdown page to put the table into.")
 def tournament(seeds: int, seed: int, names: tuple[str, ...], out: Path | None, write: Path | None) -> None:
     """Score detectors of drift on every scenario, without servers."""
-    from labkit.tournament import missing_rivals, run
+    from labkit.tournament import missing, run
     from labkit.tournament.report import markdown, write_files, write_into
 
     table = run(names, seeds=seeds, seed=seed) if names else run(seeds=seeds, seed=seed)
-    text = markdown(table, missing_rivals())
+    text = markdown(table)
     click.echo(text)
-    for path in write_files(table, out, missing_rivals()) if out else ():
+    if absent := missing():
+        click.echo(f"Not installed, so not in it: {', '.join(absent)}.")
+    for path in write_files(table, out) if out else ():
         click.echo(f"wrote {path}")
     if write:
         write_into(write, text)

@@ -1,7 +1,6 @@
 """The tournament's results as files: a table for people, the same as CSV and JSON, a picture."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,24 +47,23 @@ def _delay(line: pd.Series) -> str:
     return f"{line['delay_median']:.0f} ({p90})"
 
 
-def markdown(table: pd.DataFrame, missing: Sequence[str] = ()) -> str:
-    """Return the summary as a Markdown table, with what was played and who could not take part."""
+def markdown(table: pd.DataFrame) -> str:
+    """Return the summary as a Markdown table, with what was played."""
     lines = summary(table)
     rows = [list(lines.columns), ["---"] * lines.shape[1], *lines.to_numpy().tolist()]
     text = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
-    absent = f" Not installed, so not in it: {', '.join(missing)}." if missing else ""
     few = table[table["seeds"] < table["seeds"].max()].drop_duplicates("detector")
     fewer = "".join(f" {line.detector} is slow and ran on {line.seeds}." for line in few.itertuples())
-    return f"{text}\n\nEach cell rests on {table['seeds'].max()} seeds.{fewer}{absent}\n"
+    return f"{text}\n\nEach cell rests on {table['seeds'].max()} seeds.{fewer}\n"
 
 
-def write_files(table: pd.DataFrame, folder: Path, missing: Sequence[str] = ()) -> list[Path]:
+def write_files(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Write tournament.md, .csv, .json and .png into a folder; returns the paths."""
     from labkit import plots
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"tournament.{ending}" for ending in ("md", "csv", "json", "png")]
-    paths[0].write_text(markdown(table, missing), encoding="utf-8")
+    paths[0].write_text(markdown(table), encoding="utf-8")
     table.to_csv(paths[1], index=False, float_format="%.6g")
     records = [{key: _plain(value) for key, value in line.items()} for line in table.to_dict("records")]
     paths[2].write_text(json.dumps(records, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Streaming detectors of river, fed row by row; where river is not installed they are named as missing."""
+"""Streaming detectors of river, fed row by row."""
 
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
@@ -9,20 +9,15 @@ import numpy as np
 from labkit.tournament.detector import Detector
 from labkit.tournament.streams import Stream, world
 
-__all__ = ["missing_rivals", "rivals"]
+__all__ = ["rivals"]
 
 _EVERY = 50  # KSWIN takes a millisecond a value: it gets one row of fifty, and few seeds
 _FEW_SEEDS = 3
 
 
-def missing_rivals() -> tuple[str, ...]:
-    """Return the libraries whose detectors cannot take part here."""
-    return () if find_spec("river") else ("river",)
-
-
 def rivals() -> tuple[Detector, ...]:
     """Return river's detectors, none where it is missing."""
-    if missing_rivals():
+    if not find_spec("river"):
         return ()
     from river import drift
 

@@ -1,18 +1,21 @@
 """Detectors say when they alarm; their statistics are those of scipy, labkit's metrics, and the rules."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
 from labkit.simulate.scenarios import scenario
-from labkit.tournament import detectors, missing_rivals
+from labkit.tournament import detectors, missing
 from labkit.tournament.exact import FALSE_ALARMS_PER_WEEK, MARGIN, exact_detector, exact_distances, limit
+from labkit.tournament.libraries import looks
 from labkit.tournament.rules import binned_distances, prediction_distances, rule_limit
 from labkit.tournament.streams import Stream, draw_stream, world
 from labkit.tournament.windows import held_for, window_sums
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stream() -> Stream:
     """Half an hour as usual, then half an hour of a shift in all features."""
     return draw_stream(scenario("class_shift"), 60, 30, seed=3)
@@ -101,10 +104,23 @@ def test_each_detector_notices_what_it_is_made_for(name: str, detector: str) -> 
     assert detectors([detector])[0].alarms(stream)[60:].any()
 
 
-def test_without_river_its_detectors_are_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labkit.tournament.streaming.find_spec", lambda _name: None)
-    assert missing_rivals() == ("river",)
-    assert "ADWIN" not in [each.name for each in detectors()]
+def test_libraries_that_are_not_installed_are_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("streaming", "libraries"):
+        monkeypatch.setattr(f"labkit.tournament.{module}.find_spec", lambda _name: None)
+    assert missing() == ("river", "alibi-detect", "Evidently", "NannyML")
+    assert not {"ADWIN", "Evidently"} & {each.name for each in detectors()}
+
+
+def test_a_library_looks_at_the_last_hour_four_times_an_hour_and_never_at_missing_values(stream: Stream) -> None:
+    seen: list[np.ndarray] = []
+
+    def prepare(reference: np.ndarray) -> Callable[[np.ndarray], bool]:
+        assert reference is world().rows
+        return lambda rows: seen.append(rows) or len(seen) == 4
+
+    stream.rows[0, 0] = np.nan
+    assert np.flatnonzero(looks(prepare)(stream)).tolist() == [59]
+    assert [len(rows) for rows in seen] == [len(rows_of(stream, minute, 60)) - 1 for minute in (14, 29, 44, 59)]
 
 
 def test_nobody_sees_a_new_meaning_in_the_inputs() -> None:
