@@ -63,8 +63,9 @@ reference.n_rows, reference.bounds["alcohol"][:3]
 # %% [markdown]
 # ### Exercise 12.1: Watched in ten lines
 #
-# Write `predict(rows)` for an array of wines. It returns a list of growers' names. Track its calls with
-# `track_prediction`, and hand rows, answers and confidences to the monitor. The model has `predict_proba(rows)`.
+# Write `predict(rows)` for an array of wines. It returns a list of growers' names. Put
+# `@track_prediction("wine-classifier", "v1", registry=registry)` above it, and call
+# `monitor.observe(rows, answers, confidences)` in it. The model has `predict_proba(rows)`.
 
 # %%
 from prometheus_client import CollectorRegistry
@@ -126,7 +127,8 @@ lab.wait_for('sum(increase(model_prediction_rows_total{model_name="wine-classifi
 
 # %% [markdown]
 # The rules in `docker/prometheus/rules/` speak of models and not of irises. So they judge this one as well. Its answers
-# differ from the reference by no more than 15 %, or ModelPredictionDrift would come:
+# differ from the reference by less than 15 %. ModelPredictionDrift allows a little more here, at least 24 %, since the
+# reference is small:
 
 # %%
 lab.wait_for('model_version:prediction_shift:distance_rate1h{model_name="wine-classifier"} < 0.15', "6h")
@@ -150,7 +152,9 @@ lesson.q2.check(lab, expression)
 # names, so nothing notices:
 
 # %%
-mixed = held_out[features[::-1]]
+import time
+
+mixed, mixed_at = held_out[features[::-1]], time.time()
 caller = call_steadily("wines", lambda: answer(mixed.sample(10, replace=True).to_numpy()))
 truth = [growers[i] for i in true_grower]
 share = sum(map(str.__eq__, answer(mixed.to_numpy()), truth)) / len(truth)
@@ -171,11 +175,15 @@ caller
 # %%
 drifted = 'ALERTS{alertname="ModelInputDrift", model_name="wine-classifier", alertstate="firing"}'
 lab.wait_for(f"count({drifted}) > 5", "6h")
-table = lab.query_range('model_feature:ks:distance_rate1h{model_name="wine-classifier"}', "30m")
+minutes = lab.clock.production_seconds(time.time() - mixed_at) / 60
+distance = 'model_feature:ks:distance_rate1h{model_name="wine-classifier"}'
+table = lab.query_range(distance, f"{minutes + 5:.0f}m", "1m")
 table.columns = [dict(zip(table.columns.names, name, strict=True))["feature"] for name in table.columns]
 plots.curves(table.iloc[:, :6], lab.clock.speed, "KS distance")
 
 # %% [markdown]
+# Only `flavanoids` stays: it is the middle one of 13, so it keeps its place when the order is turned round.
+#
 # An alert after the fact is good. A request that cannot go wrong is better: let callers send names, and put the columns
 # into order by name.
 
@@ -211,10 +219,14 @@ f"{sum(map(str.__eq__, answer(by_name), truth)) / len(truth):.1%} of the answers
 #
 # What to copy into a service of your own:
 #
-# - The ten lines of exercise 12.1, with your model's name and version. `labkit.observe` needs no other part of labkit.
-# - `docker/prometheus/rules/` as they are: they judge every model that exports these metrics.
+# - The ten lines of exercise 12.1, with your model's name and version. Of the rest of labkit, `labkit.observe` needs
+#   `labkit/errors.py` alone, and its store `labkit/clock.py` too.
+# - `docker/prometheus/rules/`, which judge every model that exports these metrics: all but `response.yml`, unless you
+#   have a retrainer. In `service.yml` put your job in place of `model`; there and in `alerting.yml` your model's name
+#   in place of `iris-classifier`.
 # - From `docker/prometheus/prometheus.yml` one job with the addresses of your service.
-# - `docker/alertmanager/alertmanager.yml`, with your own receivers.
+# - `docker/alertmanager/alertmanager.yml`, with your own receivers: drop the route and the receiver `retrainer`, and
+#   replace `heartbeat`.
 #
 # What to change: the objectives (accuracy, latency) to yours, the plausible ranges of your features
 # (`ModelMonitor(..., plausible_ranges=...)`), and a new `model_version` with each training. What to leave: the

@@ -39,7 +39,10 @@ def q1(registry: "CollectorRegistry", rows: np.ndarray, predict: Callable[[np.nd
             f"{sorted(strangers)[0]!r} is no name of a class. Callers want names, so translate the numbers."
         )
     if new["requests"] == 0:
-        raise Incorrect('Nobody counts the calls: put @track_prediction("wine-classifier", "v1", ...) above it.')
+        raise Incorrect(
+            "No call is counted in this registry: put `@track_prediction(..., registry=registry)` above it; without "
+            "`registry` the calls are counted elsewhere."
+        )
     if new["predictions"] == 0:
         raise Incorrect(
             "The call is counted, and what it answered is not: monitor.observe(rows, answers, confidences)."
