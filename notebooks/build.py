@@ -1,7 +1,8 @@
 """Build what learners open, notebooks/*.ipynb, from notebooks/source/*.py, which is written and reviewed.
 
 Run it with `make notebooks`. A source holds the solutions, between `# solution` and `# end solution`. The build cuts
-them out: each name that a solution binds becomes a blank, and its text goes to where `solution()` finds it.
+them out: each name that a solution binds and the check takes becomes a blank, and its text goes to where
+`solution()` finds it.
 Cell ids come from the cells' text, so that a change touches only the cells it changes.
 """
 
@@ -10,6 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import jupytext
@@ -53,7 +55,7 @@ def build(source: Path) -> str:
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.source = _SOLUTION.sub(_starter, cell.source)
+            cell.source = _SOLUTION.sub(partial(_starter, asked=_asked(cell.source)), cell.source)
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
         seen[digest] += 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
@@ -62,9 +64,19 @@ def build(source: Path) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def _starter(solution: re.Match[str]) -> str:
+def _asked(cell: str) -> set[str]:
+    """Return the names that the check of a cell takes."""
+    if not _CHECK.search(cell):
+        return set()
+    calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
+    checks = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "check"]
+    given = [name for call in checks for argument in call.args for name in ast.walk(argument)]
+    return {name.id for name in given if isinstance(name, ast.Name)}
+
+
+def _starter(solution: re.Match[str], asked: set[str]) -> str:
     names = dict.fromkeys(name for node in ast.parse(solution[1]).body for name in _bound(node))
-    lines = [f"{name} = ____" for name in names] or ["# Write your code here."]
+    lines = [f"{name} = ____" for name in names if name in asked] or ["# Write your code here."]
     return "\n".join(lines) + "\n"
 
 

@@ -67,6 +67,13 @@ def test_a_solution_is_cut_out_and_each_name_that_it_binds_is_a_blank(tmp_path: 
     assert build.solutions(source) == {"q1": block.removeprefix("# solution\n").removesuffix("\n# end solution\n")}
 
 
+def test_a_name_that_the_check_does_not_take_is_no_blank(tmp_path: Path) -> None:
+    source = tmp_path / "99_any.py"
+    source.write_text("# %%\n# solution\nknown = [1, 2]\na = sum(known)\n# end solution\nlesson.q1.check(lab, a)\n")
+    (cell,) = nbformat.reads(build.build(source), as_version=4).cells
+    assert cell.source == "a = ____\nlesson.q1.check(lab, a)"
+
+
 def test_a_solution_that_binds_no_name_leaves_a_comment(tmp_path: Path) -> None:
     source = tmp_path / "99_any.py"
     source.write_text("# %%\n# solution\nlab.silence()\n# end solution\nlesson.q1.check(lab)\n")

@@ -166,7 +166,7 @@ assert set(counted) <= set(lab.logs("model")["error_type"].dropna())
 sorted(counted)
 
 # %%
-lab.end_fault()
+lab.stop_traffic()  # what follows is about one flower
 
 # %% [markdown]
 # ## Privacy: what is not in a line
@@ -213,6 +213,9 @@ lesson.q3.check(keep_allowed)
 # complains.
 
 # %%
+import time
+
+asked_at = time.time() - 1
 answer = lab.predict([[6.1, 2.8, 4.9, 1.7]])
 request_id = answer["request_id"]
 answer
@@ -228,7 +231,7 @@ lab.logs("model").query("request_id == @request_id")[["timestamp", "event", "mod
 
 # %%
 with lab.store() as store:
-    rows = store.predictions(limit=500)
+    rows = store.predictions(since=asked_at)
 row = rows[rows["request_id"] == request_id].iloc[0]
 row
 
@@ -303,7 +306,7 @@ from labkit.teach.serving import end_serving, serve
 
 serve(lab, registry)
 found = wait_until(
-    lambda: lab.prometheus.exemplars("confidence_bucket").to_dict("records"), 60, "Prometheus to keep the exemplar"
+    lambda: lab.prometheus.exemplars("confidence_bucket", since="7d").to_dict("records"), 60, "an exemplar to be kept"
 )
 found[-1]["request_id"], found[-1]["value"]
 
@@ -361,11 +364,10 @@ def fetch(token):
     raise TimeoutError(f"the feature store does not answer; {len(headers)} header was sent")
 
 
+# %%
 def log_failure(formatter):
-    stream = io.StringIO()
-    log = structlog.wrap_logger(
-        structlog.WriteLogger(stream), processors=[formatter, structlog.processors.JSONRenderer()]
-    )
+    stream, chain = io.StringIO(), [formatter, structlog.processors.JSONRenderer()]
+    log = structlog.wrap_logger(structlog.WriteLogger(stream), processors=chain)
     try:
         fetch(token="tok-4711")
     except TimeoutError:

@@ -9,6 +9,8 @@ import structlog
 
 from labkit.clock import wait_until
 from labkit.lab import Lab
+from labkit.model.iris import SCHEMA
+from labkit.observe.store import PredictionStore
 from labkit.teach import ____, open_lesson
 from tests.teach.checking import approval, refusal
 
@@ -44,7 +46,7 @@ def right_trace(lab: Lab, request_id: str) -> dict[str, Any]:
     lines = lab.logs("model")
     line = lines[lines["request_id"] == request_id].iloc[0]
     with lab.store() as store:
-        rows = store.predictions(limit=5000)
+        rows = store.predictions()
     row = rows[rows["request_id"] == request_id].iloc[0]
     le = next(bound for bound in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0) if row["confidence"] <= bound)
     return {
@@ -147,6 +149,21 @@ def test_a_request_that_nobody_made_is_named(lab: Lab) -> None:
     lab.predict([[6.1, 2.8, 4.9, 1.7]])
     trace = dict.fromkeys(("model_version", "seconds", "confidence", "le"), 1)
     assert "has no prediction 'made-up'" in refusal(lesson.q4, lab, "made-up", trace)
+
+
+def test_a_prediction_is_found_among_all_that_came_after_it(lab: Lab) -> None:
+    request_id = lab.predict([[6.1, 2.8, 4.9, 1.7]])["request_id"]
+    for _ in range(6):
+        lab.predict([[5.1, 3.5, 1.4, 0.2]] * 1_000)
+    assert "One id leads from the client's answer" in approval(lesson.q4, lab, request_id, right_trace(lab, request_id))
+
+
+def test_a_prediction_that_the_store_has_forgotten_is_to_be_made_again(lab: Lab) -> None:
+    request_id = lab.predict([[6.1, 2.8, 4.9, 1.7]])["request_id"]
+    trace = right_trace(lab, request_id)
+    with PredictionStore(lab.home.predictions, SCHEMA.feature_names, clock=lab.clock) as store:
+        store.clear()
+    assert "run the cell with lab.predict again" in refusal(lesson.q4, lab, request_id, trace)
 
 
 def test_a_blank_is_not_attempted() -> None:

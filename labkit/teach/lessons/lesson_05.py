@@ -20,6 +20,7 @@ __all__ = ["lesson"]
 lesson = Lesson("05", "Write logs that can be queried")
 
 _ALLOWED = {"event", "level", "timestamp", "request_id", "service", "model_version", "rows", "seconds", "error_type"}
+_BEFORE_ITS_LINE_SECONDS = 60
 
 
 @lesson.exercise(
@@ -198,8 +199,12 @@ def q4(lab: Lab, request_id: str, trace: Mapping[str, Any]) -> str:
     if line.empty:
         raise Incorrect(f"The log has no prediction {request_id!r}: take the id from the answer of lab.predict.")
     with lab.store() as store:
-        rows = store.predictions(limit=5000)
-    confidence = float(rows[rows["request_id"] == request_id]["confidence"].iloc[0])
+        # The row was stored just before its line was written; traffic may have sent any number of rows since.
+        rows = store.predictions(since=line.iloc[0]["timestamp"].timestamp() - _BEFORE_ITS_LINE_SECONDS)
+    row = rows[rows["request_id"] == request_id]
+    if row.empty:
+        raise Incorrect("The store no longer has this prediction: run the cell with lab.predict again.")
+    confidence = float(row["confidence"].iloc[0])
     _judge_line(trace, line.iloc[0])
     if not _close(trace["confidence"], confidence):
         raise Incorrect(f"The confidence {trace['confidence']!r} is not that of this row in the store.")
