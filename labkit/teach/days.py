@@ -22,6 +22,7 @@ __all__ = ["Day", "play"]
 _EVERY_SECONDS = 30  # production time between two requests
 _ROWS = 75  # in each
 _LABELS_LATE = 16  # labels come as many requests later: eight production minutes
+_AFTERWARDS_MINUTES = 2  # of what follows a day, for the last scrapes and rules
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ class Day:
     rows: "pd.DataFrame"
 
     def watch(self, expression: str) -> "pd.DataFrame":
-        """Evaluate PromQL at every scrape since the day began: a line per moment, indexed by minutes."""
+        """Evaluate PromQL at every scrape from the day's begin to its end: a line per moment, indexed by minutes."""
         clock = self.lab.clock
-        since = clock.production_seconds(time.time() - self.began_at)
-        frame = self.lab.prometheus.query_range(expression, since)
+        minutes = float(self.parts["until"].iloc[-1]) + _AFTERWARDS_MINUTES
+        end = min(time.time(), self.began_at + clock.lab_seconds(60 * minutes))
+        frame = self.lab.prometheus.query_range(expression, clock.production_seconds(end - self.began_at), end=end)
         if len(frame):
             at = frame.index.as_unit("ns").astype("int64") / 1e9
             frame.index = ((at - self.began_at) * clock.speed / 60).rename("minute")

@@ -64,15 +64,17 @@ assert answer["predictions"] == ["setosa"]
 # ## Send traffic
 #
 # Twenty requests a second, at random moments, as from many clients that do not know each other. What each flower truly
-# was, its label, becomes known only five to ten minutes later: somebody has to look.
+# was, its label, becomes known only five to ten minutes later (here: seconds, see *Lab time* below): somebody has to
+# look.
 
 # %%
 lab.traffic("steady", rate=20)
 lab.wait_for("sum(increase(model_labels_total[15m])) > 300")
 
 # %% [markdown]
-# More than 300 rows now have a label. Prometheus counts the right and the wrong ones. The quotient of the two is the
-# accuracy that alerts and dashboards share:
+# More than 300 rows now have a label. The service counts right and wrong answers, and Prometheus scrapes both counts.
+# The share of the right ones among all is the accuracy. A recording rule (notebook 03) keeps it under a name of its
+# own, which alerts and dashboards share:
 
 # %%
 accuracy = lab.query("model_version:accuracy:ratio_rate15m")
@@ -103,7 +105,8 @@ widgets.traffic_control(lab)
 
 # %% [markdown]
 # And these are the alerts. One fires always: the Watchdog, whose silence would tell that alerting itself is broken. Let
-# the control send `bad_requests` for a while, and see another one become pending, then fire.
+# the control send `bad_requests` for a while, and see another one become pending, then fire. Then choose `steady`
+# again.
 
 # %%
 widgets.alert_board(lab)
@@ -112,7 +115,8 @@ widgets.alert_board(lab)
 # ### Exercise 0.1: Ask a question of your own
 #
 # Every notebook has exercises. You replace `____`, run the cell, and the check looks at your answer and at the running
-# system. A wrong answer hears what is wrong with it; `lesson.q1.hint()` and `lesson.q1.solution()` help.
+# system. A wrong answer hears what is wrong with it; `lesson.q1.hint()` and `lesson.q1.solution()` help. Where a
+# function is asked for, replace the whole line `name = ____` by your `def name(...):`.
 #
 # Ask Prometheus how many rows the model has predicted. The metric is called `model_prediction_rows_total`; assign what
 # `lab.query` returns to `rows`.

@@ -1,5 +1,6 @@
 """The checks of notebook 01 refuse what is wrong, each for its own reason."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -98,3 +99,6 @@ def test_a_day_knows_of_each_row_what_it_was_part_of(lab: Lab) -> None:
     assert by_part["petal_length"].max()["unit_error"] > 9 > by_part["petal_length"].max()["steady"]
     assert played.rows["label"].isna().sum() == 16 * 75
     assert played.watch("sum(model_prediction_rows_total)").index.min() > -1
+    # Hours later the day has its own length still: Prometheus refuses more than 11,000 moments.
+    long_ago = replace(played, began_at=played.began_at - 10_000).watch("vector(1)")
+    assert played.parts["until"].max() + 1.5 < long_ago.index.max() <= played.parts["until"].max() + 2

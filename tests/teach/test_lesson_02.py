@@ -1,5 +1,6 @@
 """The checks of notebook 02 refuse what is wrong, each for its own reason."""
 
+import time
 from contextlib import suppress
 from functools import wraps
 
@@ -23,7 +24,9 @@ def classes(*names: str, label: str = "predicted_class", start: int = 0, metric:
     return count_classes
 
 
-def decorator(*, early=True, timed="always", raises=True, named=True, typed=True, answers=True):
+def decorator(
+    *, early=True, timed="always", raises=True, named=True, typed=True, answers=True, clock="perf_counter", unit=1.0
+):
     """Return a hand-written ``track_prediction`` with one fault, or none."""
 
     def track_prediction(registry: CollectorRegistry):
@@ -36,17 +39,18 @@ def decorator(*, early=True, timed="always", raises=True, named=True, typed=True
         def decorate(function):
             def tracked(*args):
                 requests.labels(**VERSION).inc()
+                began = getattr(time, clock)()
                 try:
                     answer = function(*args)
                 except Exception as error:
                     kind = "invalid_input" if typed and isinstance(error, ValueError) else "other"
                     errors.labels(**VERSION, error_type=kind).inc()
                     if timed == "always":
-                        latency.labels(**VERSION).observe(0.1)
+                        latency.labels(**VERSION).observe((getattr(time, clock)() - began) * unit)
                     if raises:
                         raise
                     return None
-                latency.labels(**VERSION).observe(0.1)
+                latency.labels(**VERSION).observe((getattr(time, clock)() - began) * unit)
                 return answer if answers else None
 
             return wraps(function)(tracked) if named else tracked
@@ -110,10 +114,15 @@ WRONG = {
         (decorator(raises=False), "was swallowed"),
         (decorator(timed="good calls"), "observe in finally"),
         (decorator(typed=False), "of invalid_input is 0"),
+        (decorator(clock="time"), "use perf_counter()"),
+        (decorator(unit=1000), "no milliseconds"),
+        (decorator(unit=0), "what the whole call took"),
     ],
     "q3": [
         (0.05, "bounds is a tuple of numbers"),
         ((0.1, 0.05, 0.001), "Bounds rise"),
+        ((0.001, 0.002, 0.004, 0.005, 0.05, 0.5, float("inf")), "+Inf is added by itself"),
+        ((0.001, 0.002, float("nan"), 0.005, 0.05, 0.5), "Bounds are finite"),
         (Histogram.DEFAULT_BUCKETS[:-1], "they would look alike"),
         ((0.001, 0.002, 0.004, 0.005, 0.04, 0.06, 1.0), "No bound lies at the objective"),
         ((1, 2, 3, 4, 5, 50, 500), "Are they in seconds"),

@@ -1,7 +1,10 @@
 """The checks of notebook 02: instrument the model."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import patch
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -13,6 +16,8 @@ lesson = Lesson("02", "Instrument the model")
 _CLASSES = ("setosa", "versicolor", "virginica")
 _VERSION = {"model_name": "iris", "model_version": "v1"}
 _OBJECTIVE_SECONDS = 0.05
+_CALL_SECONDS = 0.01
+_HOUR_SECONDS = 3600
 
 
 @lesson.exercise(
@@ -54,8 +59,13 @@ def q2(track_prediction: Callable[[CollectorRegistry], Callable]) -> str:
     if not callable(decorate):
         raise Incorrect(f"track_prediction(registry) returns {type(decorate).__name__}: return a decorator.")
 
+    wall_clock, set_back = time.time, []
+
     def predict(kind: type[BaseException] | None = None) -> list[str]:
         """Predict."""
+        time.sleep(_CALL_SECONDS)
+        if kind is KeyError:  # the clock is set during this call
+            set_back.append(_HOUR_SECONDS)
         if kind:
             raise kind("no rows")
         return ["setosa"]
@@ -64,7 +74,8 @@ def q2(track_prediction: Callable[[CollectorRegistry], Callable]) -> str:
     for name in ("invalid_input", "other"):
         if _errors(registry, name) != 0:
             raise Incorrect(f"error_type {name} is not exported at 0 before the first call, with the labels asked for.")
-    _insist_on_behaviour(tracked)
+    with patch("time.time", lambda: wall_clock() - sum(set_back)):
+        _insist_on_behaviour(tracked)
     wanted = {
         "model_prediction_requests_total": "calls: count each, whether it fails or not",
         "model_prediction_latency_seconds_count": "times: observe in finally, so that failed calls are timed too",
@@ -77,6 +88,7 @@ def q2(track_prediction: Callable[[CollectorRegistry], Callable]) -> str:
         if _errors(registry, name) != count:
             found = _errors(registry, name)
             raise Incorrect(f"model_prediction_errors_total of {name} is {found:g}, {count} such errors were raised.")
+    _judge_seconds(registry.get_sample_value("model_prediction_latency_seconds_sum", _VERSION) or 0.0)
     return "Four calls, three failed, all timed, each raised again: fit for production."
 
 
@@ -90,6 +102,8 @@ def q3(bounds: Sequence[float]) -> str:
     """Choose the bounds of a latency histogram for this model."""
     if not isinstance(bounds, list | tuple) or not all(type(each) in (int, float) for each in bounds):
         raise Incorrect("bounds is a tuple of numbers, in seconds.")
+    if not all(map(math.isfinite, bounds)):
+        raise Incorrect("Bounds are finite: +Inf is added by itself.")
     if list(bounds) != sorted(set(bounds)) or not bounds or bounds[0] <= 0:
         raise Incorrect("Bounds rise and are above 0, each once.")
     if _OBJECTIVE_SECONDS not in bounds:
@@ -141,6 +155,15 @@ def _called(function: Any, registry: CollectorRegistry, call: str) -> Any:
     if not callable(function):
         raise Incorrect(f"{call} is to be called, but this is {type(function).__name__}: write a function.")
     return function(registry)
+
+
+def _judge_seconds(total: float) -> None:
+    if total < -_HOUR_SECONDS / 2:
+        raise Incorrect("A latency is negative when the clock is set: use perf_counter().")
+    if total > 1_000 * _CALL_SECONDS:
+        raise Incorrect(f"Four calls of {_CALL_SECONDS} s add up to {total:g}: observe seconds, no milliseconds.")
+    if total < 4 * 0.9 * _CALL_SECONDS:
+        raise Incorrect(f"Four calls of {_CALL_SECONDS} s add up to {total:g} s: observe what the whole call took.")
 
 
 def _errors(registry: CollectorRegistry, error_type: str) -> float | None:
