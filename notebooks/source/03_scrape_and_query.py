@@ -61,15 +61,25 @@ page = httpx.get(f"{lab.home.url('model')}/metrics").text
 print("\n".join(line for line in page.splitlines() if "prediction_requests" in line))
 
 # %% [markdown]
-# Asked for the same name, Prometheus adds who was scraped, `job` and `instance`, and writes down for every scrape
-# whether it worked, as the metric `up`:
+# Asked for the same name, Prometheus adds who was scraped, `job` and `instance`:
 
 # %%
 lab.wait_for("model_prediction_requests_total > 20", "3h")
+
+# %% [markdown]
+# For every scrape it also writes down whether it worked, as the metric `up`:
+
+# %%
 lab.query('up{job="model"}')
 
 # %% [markdown]
-# ## The four panels that such pages show
+# That is PromQL. A name alone asks for every series of that metric. `{job="model"}` keeps those whose label says so,
+# and `=~` compares a label with a regular expression. `[5m]` asks for the samples of the last five minutes, of which a
+# function such as `rate()` makes one number. `sum by (x) (...)` adds up the series that agree in the label `x`, and
+# drops every other label.
+
+# %% [markdown]
+# ## The four panels that tutorials show
 #
 # First the labels of some rows have to arrive, minutes after their predictions:
 
@@ -77,8 +87,8 @@ lab.query('up{job="model"}')
 lab.wait_for("model_accuracy", "5h")
 
 # %% [markdown]
-# Many a page on monitoring models prints four queries for a dashboard. Here are four such, with the names of metrics
-# as such pages shorten them. Run them:
+# Many a tutorial on monitoring models prints four queries for a dashboard. Here are four such, with the names of
+# metrics as tutorials shorten them. Run them:
 
 # %%
 panels = {
@@ -92,7 +102,8 @@ for name, expression in panels.items():
 
 # %% [markdown]
 # Three are empty. There was no error: a query for a metric that does not exist is a good query with an empty answer,
-# and a panel that shows nothing looks much like a panel that shows that nothing is wrong. Which names are there?
+# and a panel that shows nothing looks much like a panel that shows that nothing is wrong. Which names are there? The
+# column `value` counts the series of each:
 
 # %%
 for expression in list(panels.values())[:3]:
@@ -111,7 +122,8 @@ lab.query("sum by (model_name) (rate(model_prediction_requests_total[5m]))")
 
 # %% [markdown]
 # That is per lab second, which is a production minute. This is why rules in this course compare no rate with a
-# number: they use ratios of rates, where the second cancels out, and `increase()`, which counts.
+# number: they use ratios of rates, where the second cancels out, and `increase()`, which counts, though rarely in whole
+# numbers: it prolongs the rise to the edges of its window.
 
 # %% [markdown]
 # ## Ratios
@@ -206,7 +218,7 @@ lesson.q3.check(lab, accuracy)
 # %% [markdown]
 # ## What goes wrong: two counters with different labels, and NaN
 #
-# In the collector that such pages print, the counter of errors carries `error_type` and the counter of requests does
+# In the collector that tutorials print, the counter of errors carries `error_type` and the counter of requests does
 # not. Divide them as they are, and look for the error ratio of a service that fails three times of ten:
 
 # %%

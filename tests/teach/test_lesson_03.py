@@ -29,6 +29,8 @@ WRONG = {
         (f"histogram_quantile(0.5, sum by (le) ({BUCKETS}))", "That is the 50% quantile"),
         (f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))".replace("5m", "1m"), "The window is another one"),
         ("vector(0.05)", "another one than was asked for"),
+        (f"histogram_quantile(0.95, {BUCKETS})", "first sum the rates of the buckets by (le)"),
+        (f"histogram_quantile(0.95, sum by (instance, le) ({BUCKETS}))", "a quantile of each instance"),
     ],
     "q3": [
         ("model_accuracy", "its window is not yours"),
@@ -45,6 +47,9 @@ WRONG = {
         (f"{REQUESTS} >= 0", "The comparison also holds while requests come"),
         ("sum(increase(model_prediction_requests_total[1h])) * 0 == 0", "It is 0 whatever comes"),
         ("sum(increase(model_prediction_requests_total[2m])) == 0", "The window is another"),
+        ("sum(increase(model_prediction_requests_total[10m])) == 0", "The window is another"),
+        ("model_prediction_requests_total == 0", "would never fire"),
+        (None, "Assign the PromQL as a text"),
     ],
 }
 
@@ -84,6 +89,10 @@ def test_bad_promql_is_an_error_in_prometheuss_words(failing: Lab) -> None:
     assert (outcome.state, "parse error" in outcome.message) == ("error", True)
 
 
+def test_what_tells_silence_is_right_also_while_somebody_asks(failing: Lab) -> None:
+    approval(lesson.q4, failing, "sum by (model_name) (increase(model_prediction_requests_total[5m])) == 0  # nobody")
+
+
 @pytest.mark.parametrize(("answer", "why"), WRONG["q4"])
 def test_what_does_not_tell_silence_from_traffic_is_refused(deserted: Lab, answer: str, why: str) -> None:
     assert why in refusal(lesson.q4, deserted, answer)
@@ -91,3 +100,13 @@ def test_what_does_not_tell_silence_from_traffic_is_refused(deserted: Lab, answe
 
 def test_silence_may_be_told_by_a_rate_too(deserted: Lab) -> None:
     approval(lesson.q4, deserted, f"{REQUESTS} == 0")
+
+
+def test_silence_may_be_told_without_the_letters_of_the_solution(deserted: Lab) -> None:
+    approval(lesson.q4, deserted, "(increase(model_prediction_requests_total[5m])) < 1")
+    approval(
+        lesson.q4,
+        deserted,
+        "sum by (model_name) (model_prediction_requests_total)"
+        " unless sum by (model_name) (increase(model_prediction_requests_total[5m])) > 0",
+    )

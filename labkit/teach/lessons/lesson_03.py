@@ -3,11 +3,21 @@
 from labkit.errors import WaitTimeout
 from labkit.lab import Lab
 from labkit.teach.exercise import Incorrect, Lesson
+from labkit.teach.promql import agrees
 
 lesson = Lesson("03", "Scrape and query")
 
 _ERRORS, _REQUESTS = "model_prediction_errors_total", "model_prediction_requests_total"
 _BUCKETS = "model_prediction_latency_seconds_bucket"
+_LABELS = 'job="model",model_name="iris",model_version="v1"'
+# Of two instances the one answers 99 calls within a second, while the other answers one in one to ten.
+_COUNTS = {"one": {"1": 99, "10": 99, "+Inf": 99}, "two": {"1": 0, "10": 1, "+Inf": 1}}
+_TWO_INSTANCES = {
+    f'{_BUCKETS}{{{_LABELS},instance="{name}",le="{le}"}}': f"0+{count}x480"
+    for name, counts in _COUNTS.items()
+    for le, count in counts.items()
+}
+_P95_OF_BOTH = 0.96  # 95 / 99 of the way through the first bucket
 
 
 @lesson.exercise(
@@ -60,6 +70,11 @@ def q2(lab: Lab, p95: str) -> str:
         **{quantile(each): f"That is the {each:.0%} quantile; 95 % were asked for." for each in (0.5, 0.9, 0.99)},
     }
     value = _judge(lab, p95, quantile(0.95), wrong)
+    if _BUCKETS in p95 and not agrees(p95, _TWO_INSTANCES, {"": _P95_OF_BOTH}):
+        raise Incorrect(
+            "That is a quantile of each instance, and quantiles cannot be joined afterwards: over all instances, first "
+            "sum the rates of the buckets by (le)."
+        )
     return f"95 % of the calls took at most about {1000 * value:.1f} ms."
 
 
@@ -101,25 +116,39 @@ def q3(lab: Lab, accuracy: str) -> str:
 def q4(lab: Lab, no_traffic: str) -> str:
     """Write PromQL that returns a series just when the model had no request in the last five minutes."""
     frame = lab.query(_text(no_traffic))
-    text = "".join(no_traffic.split())
-    if not len(frame):
-        raise Incorrect(
-            "It returns nothing, and nobody has asked for five minutes: this alert would never fire. Compare with 0; "
-            "a ratio is NaN now, and absent() speaks only when the counter itself is gone."
-        )
     if frame["value"].isna().any():
         raise Incorrect("It returns NaN: a ratio without traffic. Count the requests instead of dividing by them.")
-    if _REQUESTS not in text:
+    if _REQUESTS not in no_traffic:
         raise Incorrect(f"It does not look at {_REQUESTS}, so it would say the same while requests come.")
-    if ">=0" in text or "==0" not in text:
+    if not _is_silent(no_traffic, _last_asked(minutes_ago=0)):
+        if "*0" in "".join(no_traffic.split()):
+            raise Incorrect("It is 0 whatever comes: take the multiplication away.")
         raise Incorrect(
             "The comparison also holds while requests come, so it says nothing. Keep only 0: end with == 0."
         )
-    if "*0" in text:
-        raise Incorrect("It is 0 whatever comes: take the multiplication away.")
-    if "[5m]" not in text:
+    if not _speaks(no_traffic, _last_asked(minutes_ago=120)):
+        raise Incorrect(
+            "It returns nothing where nobody has asked for hours: this alert would never fire. Compare with 0; a ratio "
+            "is NaN then, and absent() speaks only when the counter itself is gone."
+        )
+    if not _is_silent(no_traffic, _last_asked(minutes_ago=4)) or not _speaks(no_traffic, _last_asked(minutes_ago=7)):
         raise Incorrect("The window is another: five minutes were asked for, [5m].")
-    return "It speaks now, and is silent as soon as somebody asks."
+    return "It speaks five minutes after the last request, and is silent as soon as somebody asks."
+
+
+def _last_asked(minutes_ago: int) -> dict[str, str]:
+    """Return two hours of a counter of requests that rose until so many minutes ago."""
+    still = 4 * minutes_ago  # samples, one every 15 s
+    rising = 480 - still
+    return {f'{_REQUESTS}{{{_LABELS},instance="one"}}': f"7+5x{rising} {7 + 5 * rising}x{still}"}
+
+
+def _speaks(expression: str, series: dict[str, str]) -> bool:
+    return agrees(f"count(\n{expression}\n)", series, {"": 1})
+
+
+def _is_silent(expression: str, series: dict[str, str]) -> bool:
+    return agrees(f"count(\n{expression}\n)", series, {})
 
 
 def _insist_on_one_series(lab: Lab, expression: str, when_empty: str, counted: str = f"{_REQUESTS}[5m]") -> None:
