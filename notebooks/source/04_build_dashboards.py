@@ -22,8 +22,8 @@ lesson
 
 # %%
 lab.traffic("steady", rate=20)
-lab.wait_for("sum(increase(model_labels_total[15m])) > 200", "3h")
 lab.wait_for("model_feature:ks:distance_rate1h", "3h")
+lab.wait_for("sum(increase(model_labels_total[15m])) > 200", "3h")
 
 # %% [markdown]
 # ## A panel is a query, and how to read it
@@ -50,7 +50,7 @@ tutorial = {
 def four_panels(expressions):
     places = [(6 * number, 0, 6, 8) for number in range(4)]
     pairs = zip(expressions.items(), places, strict=True)
-    panels = [Panel(title, "timeseries", place, [Query(expr)], "tried out") for (title, expr), place in pairs]
+    panels = [Panel(title, "timeseries", place, [Query(expr, title)], "tried out") for (title, expr), place in pairs]
     return dashboard("four", "Four panels", "Tried out in a notebook.", panels)
 
 
@@ -78,9 +78,13 @@ assert "le" in lab.explain("histogram_quantile(0.95, model_prediction_latency_se
 #
 # ### Exercise 4.1: Four panels that can be trusted
 #
-# Make a dictionary `queries` with the keys `rate`, `errors`, `latency` and `accuracy`: requests (or predictions) over
-# five minutes; the *share* of requests that fail; the 95th percentile of the latency; and the share of right answers
-# among the labels of the last 15 minutes.
+# Make a dictionary `queries` of four PromQL texts, with these keys:
+#
+# - `rate`: how fast requests (or predictions) came in the last five minutes, as a `rate()` per second or as an
+#   `increase()`,
+# - `errors`: the *share* of requests that failed in the last five minutes, from 0 to 1,
+# - `latency`: the 95th percentile of the latency of the last five minutes, in seconds,
+# - `accuracy`: the share of right answers among the labels of the last 15 minutes, from 0 to 1.
 
 # %%
 # solution
@@ -94,7 +98,8 @@ queries = {
 lesson.q1.check(lab, queries)
 
 # %% [markdown]
-# labkit's own answer to the same four questions is the dashboard *Service*, with four panels more.
+# Draw them: `lab.dashboard(four_panels(queries), "1h")`. labkit's own answer to the same four questions is the
+# dashboard *Service*, with four panels more.
 
 # %%
 lab.dashboard("service", "1h")
@@ -118,10 +123,14 @@ limit("ModelAccuracyLow"), limit("ModelErrorBudgetBurnFast")
 #
 # ### Exercise 4.2: Which answers are given
 #
-# Make `panel`, a `Panel` of the kind `timeseries` at the place `(0, 0, 12, 8)` with one `Query`: the share of each
-# class among the answers of the last hour, from `model_predictions_total`, which carries `predicted_class`. Give it
-# the unit `percentunit` (0.33 is shown as 33%) and a legend: in `Query(expression, legend)` the text `{{label}}`
-# stands for the label's value.
+# Three classes are divided by one total, so the labels differ on purpose. `a / ignoring (predicted_class) group_left b`
+# says: leave this label out when matching, and let many series on the left meet one on the right.
+#
+# Make `panel`, a `Panel` of the kind `timeseries` with one `Query`: the share of each class among the answers of the
+# last hour, from `model_predictions_total`, which carries `predicted_class`. The arguments are, in this order,
+# `Panel(title, kind, place, queries, description, unit=...)`; a place is `(x, y, width, height)`, such as
+# `(0, 0, 12, 8)`. Give it the unit `percentunit` (0.33 is shown as 33%) and a legend: in `Query(expression, legend)`
+# the text `{{label}}` stands for the label's value.
 
 # %%
 # solution
@@ -153,7 +162,8 @@ lab.dashboard("quality", "1h")
 #
 # The rules record the Kolmogorov-Smirnov distance of each feature from the reference,
 # `model_feature:ks:distance_rate1h`, and the distance that is too much for a sample of this size,
-# `model_feature:ks:limit_rate1h`. Write `expression`: for each feature, the distance as a share of its limit.
+# `model_feature:ks:limit_rate1h`. Assign the PromQL as a text to `expression`: for each feature, the distance as a
+# share of its limit.
 
 # %%
 # solution
@@ -244,8 +254,8 @@ assert "Label mismatch" in reason
 reason
 
 # %% [markdown]
-# **NaN.** Zero over zero is not a number, and Grafana shows nothing for it. Here: of the errors, how many had this
-# type, while there are none.
+# **NaN.** Zero over zero is not a number, and Grafana shows nothing for it. Here the errors are divided by
+# themselves, while there are none.
 
 # %%
 errors = "sum(rate(model_prediction_errors_total[5m]))"
@@ -271,7 +281,7 @@ lab.wait_for("notebook_queue_length")
 # %%
 end_serving(lab)
 wait_until(lambda: lab.query("notebook_queue_length").empty, 60, "the gauge to go stale")
-reason = lab.explain("notebook_queue_length")
+reason = lab.explain("notebook_queue_length", since="7d")
 assert "stale" in reason
 reason
 

@@ -24,8 +24,15 @@ SHARES = (
 )
 
 
-def panel(expr: str = SHARES, legend: str = "{{predicted_class}}", unit: str = "percentunit") -> Panel:
-    return Panel("Answers", "timeseries", (0, 0, 12, 8), [Query(expr, legend)], "How to read it.", unit=unit)
+ERRORS, REQUESTS = "sum(rate(model_prediction_errors_total[5m]))", "sum(rate(model_prediction_requests_total[5m]))"
+LABELS = "sum(rate(model_labels_total[15m]))"
+CORRECT = LABELS.replace("total", 'total{outcome="correct"}')
+
+
+def panel(
+    expr: str = SHARES, legend: str = "{{predicted_class}}", unit: str = "percentunit", kind: str = "timeseries"
+) -> Panel:
+    return Panel("Answers", kind, (0, 0, 12, 8), [Query(expr, legend)], "How to read it.", unit=unit)
 
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
@@ -39,10 +46,27 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
             {**RIGHT, "errors": "rate(model_prediction_errors_total[5m]) / rate(model_prediction_requests_total[5m])"},
             "Label mismatch",
         ),
+        ({**RIGHT, "errors": f"1 - {ERRORS} / {REQUESTS}"}, "share that succeeded"),
+        ({**RIGHT, "errors": f"{REQUESTS} / {ERRORS}"}, "upside down"),
+        ({**RIGHT, "errors": f"({ERRORS} / {REQUESTS}) * 100"}, r"does not say 0\.25"),
+        ({**RIGHT, "errors": f"{ERRORS} / sum(rate(model_prediction_rows_total[5m]))"}, "failed over all requests"),
+        ({**RIGHT, "errors": f"{ERRORS} / {REQUESTS}".replace("5m", "1h")}, "5 minutes were asked for"),
+        ({**RIGHT, "errors": "model:errors:ratio_rate1h"}, "recorded over another window"),
         ({**RIGHT, "latency": RIGHT["latency"].replace("0.95", "0.5")}, "the quantile 0.5"),
+        ({**RIGHT, "latency": RIGHT["latency"].replace("5m", "1h")}, "latency: the window is 1h"),
         ({**RIGHT, "latency": "histogram_quantile(0.95, model_prediction_latency_seconds_count)"}, "no label le"),
         ({**RIGHT, "accuracy": "model_accuracy"}, "frozen gauge"),
         ({**RIGHT, "accuracy": "vector(0.3)"}, "not the share of right answers"),
+        (
+            {**RIGHT, "accuracy": "avg(model_prediction_confidence_sum / model_prediction_confidence_count)"},
+            "model_prediction_confidence_count, model_prediction_confidence_sum is not the share",
+        ),
+        (
+            {**RIGHT, "accuracy": 'sum(model_labels_total{outcome="correct"}) / sum(model_labels_total)'},
+            "old labels count for ever",
+        ),
+        ({**RIGHT, "accuracy": f"{CORRECT} / {CORRECT}"}, r"does not say 0\.9"),
+        ({**RIGHT, "accuracy": f"{CORRECT} / {LABELS}".replace("15m", "5m")}, "15 minutes were asked for"),
         ({"rate": RIGHT["rate"]}, "the keys"),
         (None, "the keys"),
     ],
@@ -53,6 +77,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (panel(SHARES.replace("ignoring (predicted_class) group_left ", "")), "Label mismatch"),
         (panel("model_reference_prediction_ratio"), "not the answers"),
         (panel(unit="short"), "percentunit"),
+        (panel(kind="stat"), "the kind is timeseries"),
         (panel(legend=""), "name the curves"),
     ],
     "q3": [
@@ -60,6 +85,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ("model_feature:ks:distance_rate1h / 0.15", "typed"),
         ("max(model_feature:ks:distance_rate1h / model_feature:ks:limit_rate1h)", "no label feature"),
         ("model_feature:ks:limit_rate1h / model_feature:ks:distance_rate1h", "Another number"),
+        (None, "as a text in quotes"),
         ("model_feature:ks_distance / model_feature:ks:limit_rate1h", "no metric"),
     ],
 }
@@ -77,5 +103,8 @@ def test_a_wrong_answer_is_refused_with_its_own_message(serving: Lab, name: str,
 def test_other_right_answers_pass(serving: Lab) -> None:
     serving.wait_for("model_feature:ks:distance_rate1h", "3h")
     assert approval(lesson.q1, serving, RIGHT)
+    assert approval(lesson.q1, serving, {**RIGHT, "latency": RIGHT["latency"].replace("0.95", ".95")})
+    assert approval(lesson.q1, serving, {**RIGHT, "accuracy": f"{CORRECT} / {LABELS}"})
     assert approval(lesson.q2, serving, panel())
+    assert approval(lesson.q2, serving, panel(legend="{{ predicted_class }}"))
     assert approval(lesson.q3, serving, "100 * model_feature:ks:distance_rate1h / model_feature:ks:limit_rate1h / 100")

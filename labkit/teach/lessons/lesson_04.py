@@ -1,13 +1,15 @@
 """The checks of notebook 04: build dashboards."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
 from labkit.clock import parse_duration, wait_until
-from labkit.errors import InputError, WaitTimeout
+from labkit.errors import WaitTimeout
 from labkit.lab import Lab
 from labkit.stack.promql import Node, parse
 from labkit.teach.exercise import Incorrect, Lesson
+from labkit.teach.promql import agrees
 
 __all__ = ["lesson"]
 
@@ -16,7 +18,18 @@ lesson = Lesson("04", "Build dashboards")
 _PASSING = ("Every value is NaN", "No samples in range", "Fewer than two samples: model", "is stale")
 _PATIENCE_SECONDS = 30
 _PANELS = ("rate", "errors", "latency", "accuracy")
+_WINDOWS = {"rate": 300, "errors": 300, "latency": 300, "accuracy": 900}
 _COUNTED = {"model_prediction_requests_total", "model_prediction_rows_total", "model_predictions_total"}
+_LABELS = 'job="model",instance="one",model_name="iris",model_version="v1"'
+_FAILING = {
+    f'model_prediction_errors_total{{{_LABELS},error_type="invalid_input"}}': "0+3x480",
+    f'model_prediction_errors_total{{{_LABELS},error_type="other"}}': "0+1x480",
+    f"model_prediction_requests_total{{{_LABELS}}}": "0+16x480",
+}
+_LABELLED = {
+    f'model_labels_total{{{_LABELS},outcome="correct"}}': "0+9x480",
+    f'model_labels_total{{{_LABELS},outcome="incorrect"}}': "0+1x480",
+}
 _ACCURACY = "max(model_version:accuracy:ratio_rate15m)"
 _SHARES = """
     sum by (predicted_class) (increase(model_predictions_total[1h]))
@@ -34,15 +47,19 @@ _SHARE_OF_LIMIT = "max by (feature) (model_feature:ks:distance_rate1h / model_fe
     )
 )
 def q1(lab: Lab, queries: dict[str, str]) -> str:
-    """Mend the page's four queries: a dictionary with rate, errors, latency and accuracy."""
+    """Mend the tutorials' four queries: a dictionary with rate, errors, latency and accuracy."""
     if not isinstance(queries, dict) or set(queries) != set(_PANELS):
         raise Incorrect(f"A dictionary with the keys {', '.join(_PANELS)} is asked for, each with its PromQL.")
     trees = {name: _evaluated(lab, name, queries[name]) for name in _PANELS}
     _judge_rate(trees["rate"])
-    _judge_errors(trees["errors"])
+    _judge_errors(queries["errors"], trees["errors"])
     _judge_latency(trees["latency"])
     _judge_accuracy(lab, queries["accuracy"], trees["accuracy"])
-    return "All four have data, and each means what its title says. Draw them: the next cell does."
+    for name, tree in trees.items():
+        _judge_window(name, tree)
+    return (
+        'All four have data, and each means what its title says. Draw them: lab.dashboard(four_panels(queries), "1h").'
+    )
 
 
 def _evaluated(lab: Lab, name: str, expression: Any) -> Node:
@@ -91,23 +108,41 @@ def _judge_rate(tree: Node) -> None:
         raise Incorrect("rate: a counter only grows since the start; rate() or increase() say how fast.")
 
 
-def _judge_errors(tree: Node) -> None:
-    if _metrics(tree) <= {"model:errors:ratio_rate5m", "model:errors:ratio_rate1h"}:
+def _judge_window(name: str, tree: Node) -> None:
+    wanted = _WINDOWS[name]
+    other = [node.window for node in tree.selectors() if node.window and parse_duration(node.window) != wanted]
+    if other:
+        raise Incorrect(f"{name}: the window is {other[0]}; {wanted / 60:.0f} minutes were asked for.")
+
+
+def _judge_errors(expression: str, tree: Node) -> None:
+    if _metrics(tree) == {"model:errors:ratio_rate5m"}:
         return
+    if _metrics(tree) and all(name.startswith("model:errors:ratio_rate") for name in _metrics(tree)):
+        raise Incorrect("errors: that is recorded over another window; five minutes were asked for.")
     if not _has(tree, "binary", "/"):
         raise Incorrect("errors: that is a number of failures. How many of how many? Divide by the requests.")
-    if "model_prediction_errors_total" not in _metrics(tree) or not _metrics(tree) & _COUNTED:
-        raise Incorrect(f"errors: failed over all requests is asked for, this divides {', '.join(_metrics(tree))}.")
+    if _metrics(tree) != {"model_prediction_errors_total", "model_prediction_requests_total"}:
+        asked = ", ".join(sorted(_metrics(tree)))
+        raise Incorrect(f"errors: failed over all requests is asked for, this divides {asked}.")
     if not _has(tree, "call", "rate", "increase", "irate"):
         raise Incorrect("errors: since the start, old errors count for ever; take the rates of a window.")
+    if agrees(expression, _FAILING, {"": 0.25}):
+        return
+    if agrees(expression, _FAILING, {"": 0.75}):
+        raise Incorrect("errors: that is the share that succeeded.")
+    if agrees(expression, _FAILING, {"": 4}):
+        raise Incorrect("errors: the division is upside down, errors belong on top.")
+    raise Incorrect("errors: of data in which one request of four fails, it does not say 0.25. Sum both sides alike.")
 
 
 def _judge_latency(tree: Node) -> None:
     quantiles = [node for node in tree.walk() if node.kind == "call" and node.name == "histogram_quantile"]
     if not quantiles:
         raise Incorrect("latency: a mean hides the slow ones; P95 is asked for, by histogram_quantile().")
-    if quantiles[0].children[0].name != "0.95":
-        raise Incorrect(f"latency: P95 is asked for, this is the quantile {quantiles[0].children[0].name}.")
+    share = quantiles[0].children[0]
+    if share.kind != "number" or float(share.name) != 0.95:
+        raise Incorrect(f"latency: P95 is asked for, this is the quantile {share.text}.")
     if not _has(tree, "call", "rate", "increase"):
         raise Incorrect("latency: the buckets count since the start; take their rates, or old slowness never ends.")
 
@@ -118,6 +153,15 @@ def _judge_accuracy(lab: Lab, expression: str, tree: Node) -> None:
             "accuracy: model_accuracy has data, and keeps its last value when labels stop: a frozen gauge looks "
             "healthy. Count labels in a window: model_labels_total."
         )
+    metrics = _metrics(tree)
+    if metrics not in ({"model_labels_total"}, {"model_version:accuracy:ratio_rate15m"}):
+        asked = ", ".join(sorted(metrics)) or "a number"
+        raise Incorrect(f"accuracy: {asked} is not the share of right answers: count labels, model_labels_total.")
+    if metrics == {"model_labels_total"}:
+        if not _has(tree, "call", "rate", "increase"):
+            raise Incorrect("accuracy: since the start, old labels count for ever; take the rates of a window.")
+        if not agrees(expression, _LABELLED, {"": 0.9}):
+            raise Incorrect("accuracy: of data in which nine labels of ten are right, it does not say 0.9.")
     difference = _compared(lab, f"abs(max(\n{expression}\n) - {_ACCURACY})")
     if not (difference < 0.1).all():
         raise Incorrect("accuracy: the value is not the share of right answers among the labels of the last minutes.")
@@ -148,9 +192,11 @@ def q2(lab: Lab, panel: Any) -> str:
         raise Incorrect("These are not the answers that were given: count model_predictions_total.")
     if (_compared(lab, f"abs(max by (predicted_class) (\n{expression}\n) - ({_SHARES}))") > 0.1).any():
         raise Incorrect("These are not the shares of the last hour's answers: look at the window.")
+    if panel.kind != "timeseries":
+        raise Incorrect(f"A {panel.kind} shows one moment, and a share that moves is the news: the kind is timeseries.")
     if panel.unit != "percentunit":
         raise Incorrect(f"A share of 0.33 reads as 33% with the unit percentunit; the panel's unit is {panel.unit!r}.")
-    if "{{predicted_class}}" not in panel.queries[0].legend:
+    if not re.search(r"\{\{\s*predicted_class\s*\}\}", panel.queries[0].legend):
         raise Incorrect("The legend would be the labels in braces: name the curves with {{predicted_class}}.")
     return "One curve for each class, named and in percent: whoever looks at it needs no explanation."
 
@@ -164,7 +210,7 @@ def q2(lab: Lab, panel: Any) -> str:
 def q3(lab: Lab, expression: str) -> str:
     """Write the query for each feature's KS distance as a share of its limit."""
     if not isinstance(expression, str):
-        raise InputError(f"an expression is a text, this is {expression!r}")
+        raise Incorrect(f"Assign the PromQL as a text in quotes; this is {type(expression).__name__}.")
     if reason := _no_data(lab, expression):
         raise Incorrect(f"No data. {reason}")
     if "feature" not in lab.wait_for(expression):
