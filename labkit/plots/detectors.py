@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from labkit.plots.style import BLUE, GREY, ORANGE, PURPLE, Picture, plain
 
@@ -25,7 +26,7 @@ def detectors(table: "pd.DataFrame", *, quiet: Sequence[str]) -> Picture:
     names = list(dict.fromkeys(table["detector"]))
     loud = table[~table["scenario"].isin(quiet)]
     seen = [name for name, each in loud.groupby("scenario", sort=False) if np.isfinite(each["delay_median"]).any()]
-    figure = Picture(figsize=(3.2 + 2.1 * (len(seen) + 1), 1.4 + 0.34 * len(names)), dpi=110, layout="constrained")
+    figure = Picture(figsize=(3.2 + 2.1 * (len(seen) + 1), 1.7 + 0.34 * len(names)), dpi=110, layout="constrained")
     axes = figure.subplots(1, len(seen) + 1, sharey=True, squeeze=False)[0]
     _false_alarms(axes[0], table[table["scenario"].isin(quiet)], names)
     for axis, name in zip(axes[1:], seen, strict=True):
@@ -34,7 +35,17 @@ def detectors(table: "pd.DataFrame", *, quiet: Sequence[str]) -> Picture:
         axis.set_xlabel("minutes", fontsize=9)
     axes[0].set_yticks(range(len(names)), names, fontsize=9)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
+    figure.legend(handles=_watched(table), loc="outside lower right", ncols=3, fontsize=9, frameon=False)
     return figure
+
+
+def _watched(table: "pd.DataFrame") -> list[Line2D]:
+    """Return a key for each thing that detectors of the table watch."""
+    return [
+        Line2D([], [], linestyle="", marker=mark, color=_COLOURS[name], markersize=7, label=f"watches {name}")
+        for name, mark in _MARKS.items()
+        if name in set(table["watches"])
+    ]
 
 
 def _false_alarms(axis, lines: "pd.DataFrame", names: Sequence[str]) -> None:
@@ -45,7 +56,11 @@ def _false_alarms(axis, lines: "pd.DataFrame", names: Sequence[str]) -> None:
         )
     axis.set_title("false alarms a day", fontsize=10)
     axis.set_xscale("symlog", linthresh=0.1)
-    axis.set_xlim(left=0)
+    most = max(1.0, lines["false_alarms_per_day"].max() * 1.2) if len(lines) else 1.0
+    axis.set_xlim(0, most)
+    axis.set_xticks([0, *(tick for tick in (0.1, 1, 10, 100) if tick <= most)])
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
     if len(lines):
         axis.legend(fontsize=8, frameon=False, loc="upper right")
     plain(axis)

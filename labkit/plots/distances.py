@@ -80,8 +80,9 @@ def evidence(frame: "pd.DataFrame", *, title: str) -> Picture:
     right.plot(frame.index, np.maximum(frame["p_value"], 1e-30), "s-", color=ORANGE)
     right.axhline(0.05, color=GREY, lw=1, linestyle=(0, (4, 3)))
     right.annotate(
-        "0.05", (frame.index[0], 0.05), xytext=(0, -11), textcoords="offset points", fontsize=8.5, color=GREY
-    )
+        "0.05", (1.0, 0.05), xycoords=("axes fraction", "data"),
+        xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5, color=GREY,
+    )  # fmt: skip
     right.set(xscale="log", yscale="log", xlabel="rows in the window", ylabel="p-value (cut at 1e-30)")
     for axis in (left, right):
         plain(axis)

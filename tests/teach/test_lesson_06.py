@@ -46,7 +46,8 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (500, "not the fewest"),
         (6_000, "not the fewest"),
         (0, "at least one row"),
-        (279.0, "a whole number"),
+        (278.4, "a whole number"),
+        (math.inf, "a whole number"),
         (True, "a whole number"),
         (None, "a whole number"),
     ],
@@ -115,6 +116,7 @@ def test_a_query_that_prometheus_cannot_read_is_told_in_its_own_words(serving: L
 
 def test_numpys_integers_are_whole_numbers() -> None:
     assert "279" in approval(lesson.q2, np.int64(279))
+    assert "279" in approval(lesson.q2, np.ceil(278.4))
 
 
 def test_the_smallest_window_is_the_first_below_the_limit() -> None:

@@ -95,11 +95,12 @@ def _factor(alpha: float) -> float:
         "Try them one by one: next(n for n in range(1, 10_000) if limit(n, 10_000, 1e-5) <= 0.15).",
     )
 )
-def q2(rows: int) -> str:
+def q2(rows: float) -> str:
     """Find the smallest window for which chance exceeds a distance of 0.15 in one look of 100,000."""
-    if isinstance(rows, bool) or not isinstance(rows, int | np.integer):
+    whole = isinstance(rows, int | np.integer) or (isinstance(rows, float | np.floating) and float(rows).is_integer())
+    if isinstance(rows, bool) or not whole:
         raise Incorrect(f"A number of rows is a whole number; this is {rows!r} of type {type(rows).__name__}.")
-    right = _rows_for(_factor(_ALPHA))
+    rows, right = int(rows), _rows_for(_factor(_ALPHA))
     if rows == right:
         return f"Yes. From {right} rows on, a distance above {_DISTANCE} is no accident, in any feature."
     if rows == _rows_for(_factor(_ALPHA), math.inf):
