@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Settings of this environment's JupyterLab: it asks nobody for news or updates.
+QUIET := $(VENV)/share/jupyter/lab/settings
 # LAB_BROWSER=0 prints the address instead of opening a browser. LAB_ROOT is the folder that JupyterLab shows.
 LAB_BROWSER ?= 1
 LAB_ROOT ?= $(CURDIR)
@@ -25,6 +27,7 @@ $(BIN)/pip:
 $(READY): pyproject.toml | $(BIN)/pip
 	@echo "Installing labkit and its libraries into $(VENV) (about a minute, once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@mkdir -p $(QUIET) && echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > $(QUIET)/overrides.json
 	@touch $@
 
 setup: $(READY) ## Create .venv, install labkit, find or fetch Prometheus and Alertmanager

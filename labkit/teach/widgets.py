@@ -19,7 +19,7 @@ from labkit.teach.live import Live
 
 __all__ = ["alert_board", "chart", "inbox", "loop_map", "traffic_control"]
 
-_WIDE = {"description_width": "5em"}
+_WIDE = {"description_width": "6em"}
 
 
 def traffic_control(lab: Lab) -> Live:

@@ -73,12 +73,12 @@ def _nannyml(reference: np.ndarray) -> Compare:
     import pandas as pd
 
     names = [f"feature_{i}" for i in range(reference.shape[1])]
-    calculator = nannyml.UnivariateDriftCalculator(names, chunk_number=1)
-    calculator.fit(pd.DataFrame(reference, columns=names))
+    calculator = nannyml.UnivariateDriftCalculator(names).fit(pd.DataFrame(reference, columns=names))
 
     def drifted(rows: np.ndarray) -> bool:
+        # It cuts the rows into ten chunks, as it did the reference; the last one is what is true now.
         found = calculator.calculate(pd.DataFrame(rows, columns=names)).filter(period="analysis").to_df()
-        return bool(found.loc[:, [column for column in found if column[-1] == "alert"]].to_numpy().any())
+        return bool(found.iloc[-1][[column for column in found if column[-1] == "alert"]].any())
 
     return drifted
 
