@@ -90,6 +90,16 @@ def test_the_picture_has_a_panel_per_scenario_that_somebody_noticed(table: pd.Da
     assert [axis.get_title() for axis in figure.axes] == ["false alarms a day", "unit_error", "concept_shift"]
 
 
+def test_the_picture_says_what_its_marks_watch_and_counts_alarms_in_round_numbers(table: pd.DataFrame) -> None:
+    figure = plots.detectors(table, quiet=QUIET)
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {
+        f"watches {each}" for each in table["watches"]
+    }
+    figure.draw_without_rendering()
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert ticks == ["0", "0.1", "1", "10", "100"][: len(ticks)] and len(ticks) >= 3
+
+
 def test_a_page_keeps_what_stands_around_the_table(tmp_path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# Head\n\n{report.BEGIN}\nold\n{report.END}\n\nTail\n")
