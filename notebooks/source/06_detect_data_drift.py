@@ -480,8 +480,8 @@ plots.evidence(by_rows, title="The same harmless season, in more and more rows")
 # %% [markdown]
 # The distance settles on the size of the change. The p-value only says how sure one may be that the change is not
 # exactly zero, and with enough rows one is sure of everything. `p < 0.05` would alarm every noon. The verdict of
-# `compare` asks for both: that chance does not explain the distance, because 100 rows may exceed 0.15 by chance, and that
-# the distance is at least 0.15. From 1,000 rows on the season stays far below that, and the verdict stays calm:
+# `compare` asks for both: that chance does not explain the distance, because 100 rows may exceed 0.15 by chance, and
+# that the distance is at least 0.15. From 1,000 rows on the season stays far below that, and the verdict stays calm:
 
 # %%
 assert noon[100_000]["p_value"].max() < 1e-6
