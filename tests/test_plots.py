@@ -52,6 +52,13 @@ def test_bars_write_their_values_and_the_objective() -> None:
     assert [label.get_text() for label in axis.get_xticklabels()] == ["now", "later"]
 
 
+def test_an_objective_does_not_strike_through_a_value_of_bars() -> None:
+    axis = plots.bars(pd.DataFrame({"KS": [0.13]}, index=["fleet"]), title="Drift", unit="KS", objective=0.15).axes[0]
+    value, line = axis.texts[0], axis.get_lines()[0]
+    assert value.get_bbox_patch().get_facecolor() == (1, 1, 1, 1)
+    assert value.get_zorder() > line.get_zorder()
+
+
 def test_versions_have_a_line_each_and_moments_a_name() -> None:
     table = pd.DataFrame({"v1": [0.98, 0.4], "v2": [float("nan"), 0.97]}, index=[0.0, 10.0])
     axis = plots.versions(table, [(4.0, "promotion")]).axes[0]

@@ -36,8 +36,8 @@ class Note:
         return f"{self.title}\n{self.text}"
 
     def _repr_html_(self) -> str:
-        tag = "pre" if self._code else "div"
-        return f"<b>{escape(self.title)}</b><{tag}>{escape(self.text)}</{tag}>"
+        tag, style = ("pre", "") if self._code else ("div", ' style="white-space: pre-wrap"')  # a hint may have lines
+        return f"<b>{escape(self.title)}</b><{tag}{style}>{escape(self.text)}</{tag}>"
 
 
 class Exercise:

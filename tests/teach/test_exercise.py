@@ -8,7 +8,7 @@ import pytest
 from labkit.errors import InputError, LabError
 from labkit.stack.home import Home
 from labkit.teach import ____, open_lesson
-from labkit.teach.exercise import Incorrect, Lesson, NotAttempted
+from labkit.teach.exercise import Incorrect, Lesson, NotAttempted, Note
 from labkit.teach.lessons import NUMBERS
 from labkit.teach.outcome import Outcome, UnexpectedOutcome
 from labkit.teach.progress import Progress
@@ -156,3 +156,9 @@ def test_a_message_is_shown_as_text_and_never_as_html() -> None:
 def test_a_lesson_names_its_exercises_in_order(number: str) -> None:
     names = [exercise.name for exercise in open_lesson(number)]
     assert names == [f"q{i}" for i in range(1, len(names) + 1)]
+
+
+def test_a_hint_of_several_lines_keeps_them_in_a_notebook() -> None:
+    shown = Note("Hint 1 of 1", "a list:\n  - <one>")._repr_html_()
+    assert "white-space: pre-wrap" in shown
+    assert "a list:\n  - &lt;one&gt;" in shown

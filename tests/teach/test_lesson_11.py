@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from labkit.lab import Lab
 from labkit.stack.longterm import LongTermStore
@@ -108,3 +109,9 @@ def test_after_a_wrong_configuration_the_right_one_is_accepted(fleet: Lab, store
     store.connect(write(store.url))
     store.wait_for("up", "4h")
     assert "nothing else" in approval(lesson.q3, fleet, write(store.url, KEEP))
+
+
+def test_the_hint_about_relabelling_is_yaml_that_fits_into_an_f_string() -> None:
+    block = lesson.q3.hints[1].rpartition("\n")[0]
+    assert "{" not in block
+    assert yaml.safe_load(block) == {"write_relabel_configs": yaml.safe_load(KEEP)}

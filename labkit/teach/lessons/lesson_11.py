@@ -97,7 +97,8 @@ def q2(lab: Lab, expression: str) -> str:
 @lesson.exercise(
     hints=(
         "remote_write is a list; its entry needs a url that ends in /api/v1/write, and write_relabel_configs.",
-        "The relabelling keeps what matches: {source_labels: [__name__], regex: model.+, action: keep}",
+        "write_relabel_configs:\n  - source_labels: [__name__]\n    regex: model.+\n    action: keep\n"
+        "That keeps what matches. In an f-string a brace of YAML is written twice, {{ }}.",
     )
 )
 def q3(lab: Lab, config: str) -> str:
