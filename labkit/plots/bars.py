@@ -23,7 +23,7 @@ def bars(
     for number, (name, column) in enumerate(table.items()):
         places = [place - 0.4 + width * (number + 0.5) for place in range(len(table))]
         drawn = axis.bar(places, column.to_numpy(), width * 0.92, color=SERIES[number], label=str(name))
-        for label in axis.bar_label(drawn, [form.format(value) for value in column], fontsize=9):
+        for label in axis.bar_label(drawn, [form.format(value) for value in column], fontsize=9, padding=2):
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})  # the objective may run behind it
     axis.set_xticks(range(len(table)), [str(name) for name in table.index], fontsize=9.5)
     axis.set_ylabel(unit)

@@ -88,9 +88,12 @@ lab.wait_for('ALERTS{alertname="ModelErrorBudgetBurnFast", alertstate="firing"}'
 lab.alerts()[["alertname", "state", "severity", "summary"]]
 
 # %% [markdown]
+# Two more may be pending, and their `for` keeps them from firing: `ModelAccuracyUnknown` until the first labels have
+# come, and `NotificationsFailing` as Prometheus, just started, had something to tell before it had found Alertmanager.
+#
 # Prometheus only decides that an alert fires. It hands it to Alertmanager, which gathers alerts into groups for the
-# time `group_wait`, and sends each group to a receiver. A page goes to Slack and to PagerDuty. Here a local inbox plays
-# both:
+# time `group_wait`, and sends each group to a receiver. A page goes to Slack and to PagerDuty, a service that rings the
+# phone of whoever is on duty. Here a local inbox plays both:
 
 # %%
 from labkit.clock import wait_until
@@ -138,8 +141,8 @@ def burn_rate(budget, hours):
 burn_rate(0.02, 1), burn_rate(0.05, 6)
 
 # %% [markdown]
-# These are the two that the lab uses, from Google's workbook: 2 % of the month's budget gone in an hour wakes somebody,
-# 5 % in six hours is a ticket.
+# The two rates are from Google's workbook, which pages for both. Here 2 % of the month's budget gone in an hour wakes
+# somebody, and 5 % in six hours is a ticket.
 
 # %%
 assert round(burn_rate(0.02, 1), 1) == 14.4
@@ -147,7 +150,8 @@ assert round(burn_rate(0.05, 6), 1) == 6
 
 # %% [markdown]
 # Two windows judge together. The long one says that it matters, the short one that it still goes on. See how they
-# follow the same fault:
+# follow the same fault. (If you were quick, hardly any request is older than five minutes yet, and the two lines are
+# nearly one.)
 
 # %%
 from labkit import plots
@@ -244,13 +248,20 @@ lesson.q3.check(my_tests)
 # ## Routes
 #
 # A tree of routes decides who hears of an alert. It is walked from the top; the first route whose matchers fit takes
-# the alert, unless it says `continue: true`. `amtool` walks it for us.
+# the alert, unless it says `continue: true`. This is the lab's:
 
 # %%
-from labkit.stack.promtool import route
 from labkit.stack.render import config_dir
 
 routing = (config_dir() / "alertmanager" / "alertmanager.yml").read_text()
+print(routing.partition("\nroute:\n")[2].partition("\n\n# ")[0])
+
+# %% [markdown]
+# `amtool` walks it for us:
+
+# %%
+from labkit.stack.promtool import route
+
 route(routing, {"alertname": "ModelAccuracyLow", "severity": "page", "action": "retrain"})
 
 # %% [markdown]
@@ -265,7 +276,8 @@ assert route(routing, {"alertname": "Unheard"}) == ["ticket"]
 #
 # A data team wants to hear of every alert about inputs, that is of all whose name begins with `ModelInput`. Everybody
 # who hears of them today must go on hearing of them. Write `data_route`, one route as a dictionary, which will be put
-# before all others; the receiver is called `data-team`.
+# before all others; the receiver is called `data-team`. As a dictionary, the route for pages is
+# `{"matchers": ['severity = "page"'], "receiver": "page"}`.
 
 # %%
 # solution
@@ -302,7 +314,8 @@ inhibited()
 # ### Exercise 8.5: Silence one alert
 #
 # Silence `ModelErrorBudgetBurnFast`, and nothing else, for two hours, with a comment that says who does what:
-# `lab.alertmanager.silence(matchers, duration, comment)`, in production time.
+# `lab.alertmanager.silence(matchers, duration, comment)`, in production time. Two hours are two minutes here, so check
+# before they are over.
 
 # %%
 # solution
@@ -323,11 +336,14 @@ lab.alertmanager.silences()[["state", "matchers", "ends_at", "comment"]]
 # All rules above return nothing when there is nothing to compare: no target, no traffic, no labels. Silence then looks
 # like health. So absence has alerts of its own: `ModelDown` (`up == 0`, and `absent` for a target that discovery lost),
 # `ModelNoTraffic`, `ModelAccuracyUnknown`; and `Watchdog`, which always fires, so that an outsider notices when the
-# chain itself is broken.
+# chain itself is broken. Here `modle` is misspelt on purpose; the numbers say how many series each expression returns:
 
 # %%
 absence = {"no such target": 'absent(up{job="modle"})', "the model": 'absent(up{job="model"})'}
 {name: len(lab.query(expression)) for name, expression in absence.items()}
+
+# %% [markdown]
+# A 1 would become an alert: nobody is called `modle`. A 0 means that the target is there, up or not.
 
 # %% [markdown]
 # ## What goes wrong: cannot fire, cannot rest, forty at once
@@ -383,6 +399,7 @@ lab.load_rules(nervous)[["name", "health"]]
 lab.wait_for('changes(ALERTS_FOR_STATE{alertname="BusyNervous"}[1h]) >= 3', timeout="6h")
 fired = lab.query('count by (alertname) (count_over_time(ALERTS{alertname=~"Busy.+", alertstate="firing"}[1h]))')
 assert fired["alertname"].tolist() == ["BusyNervous"]
+lab.query('changes(ALERTS_FOR_STATE{alertname="BusyNervous"}[1h])')
 
 # %% [markdown]
 # Nothing happened at all, and the nervous one began and ended again and again. People learn to look away from such an
@@ -402,7 +419,8 @@ len(told("email", "Cause"))
 
 # %% [markdown]
 # Forty mails within a minute, and somewhere between them is the one that matters. Mended: one alert with one name; what
-# differs is a label. `group_by: [alertname, model_name]` then makes one message of all its series:
+# differs is a label. `group_by: [alertname, model_name]` then makes one message of all its series. Forty series of
+# `model_feature_reference_cdf` stand in for the forty causes:
 
 # %%
 grouped = """

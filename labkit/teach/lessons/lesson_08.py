@@ -239,7 +239,11 @@ def q5(lab: Lab) -> str:
     silences = lab.alertmanager.silences()
     active = silences[silences["state"] != "expired"]
     if active.empty:
-        raise NotAttempted("There is no silence in Alertmanager yet. Stuck? lesson.q5.hint()")
+        minutes = lab.clock.lab_seconds("2h") / 60
+        raise NotAttempted(
+            "No silence is active: none was made, or it has ended (two production hours take "
+            f"{minutes:g} min here). Stuck? lesson.q5.hint()"
+        )
     for silence in active.itertuples():
         _judge_matchers(silence)
         _judge_duration(silence, lab.clock)
