@@ -15,6 +15,7 @@ __all__ = ["LIBRARIES", "installed_libraries", "looks"]
 
 Compare = Callable[[np.ndarray], bool]
 _WINDOW_MINUTES, _EVERY_MINUTES, _FEWEST_ROWS = 60, 15, 30
+_CHUNK_ROWS = 1_000
 _FEW_SEEDS = 3
 
 
@@ -73,12 +74,16 @@ def _nannyml(reference: np.ndarray) -> Compare:
     import pandas as pd
 
     names = [f"feature_{i}" for i in range(reference.shape[1])]
-    calculator = nannyml.UnivariateDriftCalculator(names).fit(pd.DataFrame(reference, columns=names))
+    # Its thresholds are three standard deviations of the reference's own chunks: those to judge must be as large.
+    calculator = nannyml.UnivariateDriftCalculator(names, chunk_size=_CHUNK_ROWS)
+    calculator.fit(pd.DataFrame(reference, columns=names))
 
     def drifted(rows: np.ndarray) -> bool:
-        # It cuts the rows into ten chunks, as it did the reference; the last one is what is true now.
-        found = calculator.calculate(pd.DataFrame(rows, columns=names)).filter(period="analysis").to_df()
-        return bool(found.iloc[-1][[column for column in found if column[-1] == "alert"]].any())
+        if len(rows) < _CHUNK_ROWS:
+            return False
+        latest = pd.DataFrame(rows[-_CHUNK_ROWS:], columns=names)
+        found = calculator.calculate(latest).filter(period="analysis").to_df()
+        return bool(found[[column for column in found if column[-1] == "alert"]].to_numpy().any())
 
     return drifted
 
