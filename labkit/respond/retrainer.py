@@ -112,8 +112,10 @@ class Retrainer:
         return ""
 
     def _run(self, run_id: int) -> None:
-        from labkit.respond.run import execute  # takes seconds, which the start of the process should not
+        from labkit.respond.run import execute
 
+        # Seconds of imports, which the start of the process should not take, nor a run after it has its data.
+        threading.Thread(target=_import_libraries, name="imports", daemon=True).start()
         started = time.monotonic()
         self._count(execute(run_id, self._parts, stop=self._stop, on_step=self._on_step))
         self._seconds.labels(self._parts.model_name).observe(time.monotonic() - started)
@@ -135,8 +137,7 @@ class Retrainer:
         parts, deadline = self._parts, time.monotonic() + self._parts.clock.lab_seconds(_RECONCILE_FOR)
         while time.monotonic() < deadline:
             try:
-                # Loaded, not only named: what the first load imports is imported before the first run waits for it.
-                champion = parts.registry.load(parts.model_name, "champion").meta.version
+                champion = parts.registry.meta(parts.model_name, "champion").version
                 if parts.service.served_version() != champion:
                     parts.service.reload(champion)
                     _log.warning("service_reloaded", version=champion)
@@ -145,6 +146,10 @@ class Retrainer:
                 _log.info("service_not_reached", problem=error.problem)
             if self._stop.wait(parts.clock.lab_seconds("30s")):
                 return
+
+
+def _import_libraries() -> None:
+    import skops.io  # noqa: F401 - and scikit-learn with it
 
 
 def _has_verdict(run: dict) -> bool:
