@@ -9,14 +9,15 @@ __all__ = ["drift"]
 
 _IN_SERVICE = "and on (model_name, model_version) last_over_time(model_info[1m])"
 _DISTANCE = f"max by (feature) (model_feature:ks:distance_rate1h {_IN_SERVICE})"
+# Without rows the limit is infinite, for which no axis is long enough; no distance exceeds 1.
 _LIMIT = f"max by (feature) (model_feature:ks:limit_rate1h {_IN_SERVICE})"
 _NOW = """
-    histogram_quantile({share}, sum by (model_name, model_version, feature, le)
-      (rate(model_feature_value_bucket{{feature="$feature"}}[1h])) {in_service})
+    histogram_quantile({share}, sum by (model_name, feature, le)
+      (rate(model_feature_value_bucket{{feature="$feature"}}[1h]) {in_service}))
 """
 _REFERENCE = """
-    histogram_quantile({share}, max by (model_name, model_version, feature, le)
-      (last_over_time(model_feature_reference_cdf{{feature="$feature"}}[1m])))
+    histogram_quantile({share}, max by (model_name, feature, le)
+      (last_over_time(model_feature_reference_cdf{{feature="$feature"}}[1m]) {in_service}))
 """
 
 
@@ -37,7 +38,7 @@ def _distance() -> Panel:
         "KS distance of each feature from the reference, last hour",
         "timeseries",
         (0, 0, 16, 9),
-        [Query(_DISTANCE, "{{feature}}"), Query(f"max({_LIMIT})", "limit for this sample")],
+        [Query(_DISTANCE, "{{feature}}"), Query(f"clamp_max(max({_LIMIT}), 1)", "limit for this sample")],
         "Kolmogorov and Smirnov's distance: the largest gap between the cumulative shares of the last hour's values "
         "and of the reference. 0 is the same, 1 has nothing in common. It has drifted above the dashed curve, the gap "
         "that chance exceeds once in 100,000 looks; the line is the least that we care about. One feature alone is "
@@ -75,7 +76,10 @@ def _ranking() -> Panel:
 def _quantiles() -> Panel:
     shares = {0.9: "P90", 0.5: "median", 0.1: "P10"}
     now = [Query(_NOW.format(share=share, in_service=_IN_SERVICE), name) for share, name in shares.items()]
-    reference = [Query(_REFERENCE.format(share=share), f"{name} in reference") for share, name in shares.items()]
+    reference = [
+        Query(_REFERENCE.format(share=share, in_service=_IN_SERVICE), f"{name} in reference")
+        for share, name in shares.items()
+    ]
     return Panel(
         "$feature, last hour",
         "timeseries",

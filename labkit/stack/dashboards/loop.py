@@ -32,7 +32,6 @@ def _alerts() -> Panel:
         [Query(firing, "{{alertname}}")],
         "Each colour is an alert, its height the number of things that it fires for. Read the order in which they "
         "come: inputs move before accuracy does, because labels are late.",
-        decimals=0,
         stacked=True,
         stepped=True,
         colours={"none": GREY},
@@ -86,7 +85,6 @@ def _messages() -> Panel:
         [Query("sum by (channel) (inbox_messages_total)", "{{channel}}")],
         "Messages received since the start. Firing alerts that move no curve reach nobody."
         + runbook("NotificationsFailing"),
-        decimals=0,
         stepped=True,
         colours={"slack": BLUE, "email": ORANGE, "pagerduty": GREEN},
     )
@@ -100,7 +98,6 @@ def _retraining() -> Panel:
         [Query("sum by (result) (model_retraining_total)", "{{result}}")],
         "Decisions since the start. Rejected and skipped are decisions too: bad data, or a challenger that is no "
         "better. Only failed is a fault." + runbook("RetrainingFailed"),
-        decimals=0,
         stepped=True,
         colours={"promoted": GREEN, "rejected": ORANGE, "failed": RED, "skipped": PURPLE},
     )
