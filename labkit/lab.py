@@ -15,6 +15,7 @@ from labkit.model.registry import ModelRegistry
 from labkit.simulate.control import Control, read_control, read_status, write_control
 from labkit.stack import servers
 from labkit.stack.alertmanager import Alertmanager
+from labkit.stack.api import ask
 from labkit.stack.home import Home
 from labkit.stack.links import link
 from labkit.stack.prometheus import Prometheus
@@ -228,7 +229,7 @@ class Lab:
 
     def predict(self, instances: list[list[float | None]]) -> dict[str, Any]:
         """Send rows to the service, as any client would, and return its answer."""
-        answer = httpx.post(f"{self.home.url('model')}/v1/predict", json={"instances": instances}, timeout=10)
+        answer = ask("POST", f"{self.home.url('model')}/v1/predict", json={"instances": instances})
         if answer.is_error:
             raise InputError(f"the service answered {answer.status_code}: {answer.text}")
         return answer.json()
@@ -285,7 +286,7 @@ class Lab:
         """Serve an earlier champion again, by default the one before; returns the version in service."""
         self.registry.rollback(MODEL_NAME, version)
         bearer = {"Authorization": f"Bearer {self.home.secret('reload_token')}"}
-        answer = httpx.post(f"{self.home.url('model')}/-/reload", headers=bearer, json={}, timeout=10)
+        answer = ask("POST", f"{self.home.url('model')}/-/reload", headers=bearer, json={})
         if answer.is_error:
             raise LabError(f"the registry has the earlier champion, but the service did not load it: {answer.text}")
         return self.model()["version"]
@@ -339,7 +340,7 @@ class Lab:
     def _get(self, service: str, path: str, params: dict[str, str] | None = None) -> Any:
         url = self.home.url(service) + path
         try:
-            answer = httpx.get(url, params=params, timeout=10)
+            answer = ask("GET", url, params=params)
         except httpx.HTTPError as error:
             raise LabError(f"the {service} does not answer at {url}: {error}", "run: labkit up") from error
         if answer.is_error:
@@ -350,7 +351,7 @@ class Lab:
 def _answers(url: str) -> bool:
     """Say whether a server answers at all; asking for a password is an answer."""
     try:
-        return httpx.get(url, timeout=2).status_code < 500
+        return ask("GET", url, timeout=2).status_code < 500
     except httpx.HTTPError:
         return False
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit.errors import LabError
 from labkit.lab import JOBS, Lab
+from labkit.stack.api import ask
 from labkit.stack.credentials import ALERTMANAGER_USER
 from labkit.stack.home import Home
 from labkit.stack.promql import COMPARISONS, Node, parse
@@ -79,7 +79,7 @@ def read_exported(lab: Lab | None = None) -> dict[str, frozenset[str]]:
     exported: dict[str, frozenset[str]] = dict(_MADE_BY_PROMETHEUS)
     for job in JOBS:
         auth = (ALERTMANAGER_USER, lab.home.secret("alertmanager_password")) if job == "alertmanager" else None
-        page = httpx.get(f"{lab.home.url(job)}/metrics", auth=auth, timeout=10, trust_env=False).raise_for_status().text
+        page = ask("GET", f"{lab.home.url(job)}/metrics", auth=auth).raise_for_status().text
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
                 labels = exported.get(sample.name, frozenset()) | sample.labels.keys() | _TARGET_LABELS

@@ -2,10 +2,9 @@
 
 import signal
 
-import httpx
-
 from labkit.clock import wait_until
 from labkit.errors import LabError
+from labkit.stack.api import ask
 from labkit.stack.home import Home
 from labkit.stack.servers import running
 
@@ -36,6 +35,6 @@ def reload_prometheus(home: Home) -> None:
 
 def _figures(home: Home) -> dict[str, float]:
     """Return what Prometheus itself says about its last reload; asked directly, since a scrape comes later."""
-    answer = httpx.get(f"{home.url('prometheus')}/metrics", timeout=10, trust_env=False).raise_for_status()
+    answer = ask("GET", f"{home.url('prometheus')}/metrics").raise_for_status()
     lines = (line.split() for line in answer.text.splitlines() if line.startswith((_RELOADED, _RELOADED_AT)))
     return {name: float(value) for name, value in lines}

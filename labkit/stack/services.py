@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from labkit.clock import Clock
+from labkit.stack.api import ask
 from labkit.stack.binaries import ensure
 from labkit.stack.credentials import ALERTMANAGER_USER
 from labkit.stack.grafana import grafana_service, grafana_settings
@@ -172,7 +173,7 @@ def _public() -> list[str]:
 def _answers(url: str, auth: tuple[str, str] | None = None) -> Callable[[], bool]:
     def ready() -> bool:
         try:
-            return httpx.get(url, auth=auth, timeout=2, trust_env=False).is_success
+            return ask("GET", url, auth=auth, timeout=2).is_success
         except httpx.HTTPError:
             return False
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
 import numpy as np
 
 from labkit.clock import parse_duration, wait_until
 from labkit.errors import LabError
 from labkit.lab import Lab
 from labkit.simulate.scenarios import scenario
+from labkit.stack.api import ask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def play(lab: Lab, plan: Sequence[tuple[str, str]], seed: int = 1) -> Day:
 
 def _label(lab: Lab, request_id: str, labels: list[str]) -> None:
     body = {"request_id": request_id, "labels": labels}
-    answer = httpx.post(f"{lab.home.url('model')}/v1/labels", json=body, timeout=30)
+    answer = ask("POST", f"{lab.home.url('model')}/v1/labels", json=body, timeout=30)
     if answer.is_error:
         raise LabError(f"the service answered {answer.status_code} to labels: {answer.text}", "run: labkit doctor")
 

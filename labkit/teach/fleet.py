@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-import httpx
-
 from labkit.errors import InputError, LabError
 from labkit.lab import Lab
 from labkit.simulate.control import Control, write_control
+from labkit.stack.api import ask
 from labkit.stack.replicas import start_replicas, stop_replicas
 
 __all__ = ["Fleet"]
@@ -51,7 +50,7 @@ class Fleet:
     def delay(self, name: str, seconds: float) -> None:
         """Make every prediction of one replica slower by real seconds; 0 ends that."""
         bearer = {"Authorization": f"Bearer {self._lab.home.secret('reload_token')}"}
-        answer = httpx.post(f"{self._known(name)}/-/faults", headers=bearer, json={"latency_seconds": seconds})
+        answer = ask("POST", f"{self._known(name)}/-/faults", headers=bearer, json={"latency_seconds": seconds})
         if answer.is_error:
             raise LabError(f"{name} answered {answer.status_code}: {answer.text}")
 

@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import httpx
 import numpy as np
 
 from labkit.clock import format_duration, wait_until
@@ -14,6 +13,7 @@ from labkit.respond.gates import data_gate, label_gate, sensor_gate
 from labkit.respond.policy import Policy
 from labkit.simulate.control import Control, read_status, seal, write_control
 from labkit.simulate.scenarios import RESPONSES
+from labkit.stack.api import ask
 from labkit.teach.diagnosis import PLAYABLE, SIGNALS, Evidence, Truth
 from labkit.teach.postmortem import draft
 from labkit.teach.review import review_kind, review_places, review_response, review_since
@@ -222,11 +222,11 @@ class GameDay:
         lab.home.retraining_off.unlink(missing_ok=True)
         now = datetime.now(UTC).isoformat()
         alert = {"status": "firing", "labels": {"alertname": "GameDay"}, "fingerprint": "game-day", "startsAt": now}
-        answer = httpx.post(
+        answer = ask(
+            "POST",
             f"{lab.home.url('retrainer')}/alerts",
             headers={"Authorization": f"Bearer {lab.home.secret('retrainer_token')}"},
             json={"version": "4", "alerts": [alert]},
-            timeout=10,
         )
         if answer.is_error:
             raise LabError(f"the retrainer answered {answer.status_code}: {answer.text}", "run: labkit doctor")

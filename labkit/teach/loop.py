@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
 from labkit.clock import wait_until
 from labkit.lab import Lab
+from labkit.stack.api import ask
 
 __all__ = ["promotion"]
 
@@ -35,4 +34,4 @@ def _ask_again(lab: Lab, alerts: list[dict[str, Any]]) -> None:
     now = datetime.now(UTC).isoformat()
     body = {"version": "4", "alerts": [{**alert, "status": "firing", "startsAt": now} for alert in alerts]}
     bearer = {"Authorization": f"Bearer {lab.home.secret('retrainer_token')}"}
-    httpx.post(f"{lab.home.url('retrainer')}/alerts", headers=bearer, json=body, timeout=10).raise_for_status()
+    ask("POST", f"{lab.home.url('retrainer')}/alerts", headers=bearer, json=body).raise_for_status()

@@ -20,12 +20,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was sent to the retrainer."""
     sent: list[dict[str, Any]] = []
 
-    def post(url: str, *, json: dict[str, Any], **_options: Any) -> httpx.Response:
+    def ask(method: str, url: str, *, json: dict[str, Any], **_options: Any) -> httpx.Response:
         sent.append(json)
-        return httpx.Response(202, request=httpx.Request("POST", url))
+        return httpx.Response(202, request=httpx.Request(method, url))
 
     monkeypatch.setattr(loop, "_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(loop.httpx, "post", post)
+    monkeypatch.setattr(loop, "ask", ask)
     return sent
 
 
