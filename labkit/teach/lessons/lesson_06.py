@@ -11,6 +11,7 @@ from labkit.errors import WaitTimeout
 from labkit.lab import Lab
 from labkit.model.iris import SCHEMA
 from labkit.teach.exercise import Incorrect, Lesson
+from labkit.teach.promql import agrees
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,6 +184,17 @@ def _refuse_other_lines(columns: list[str], n: int) -> None:
         raise Incorrect(f"There are {n} lines, not one for each of the {len(SCHEMA.feature_names)} features.")
 
 
+# A tenth of the values lies below 1, and half of the reference's: the largest gap is negative.
+_LABELS = 'model_name="m", model_version="v1", feature="a"'
+_FEWER_BELOW = {
+    f'model_feature_value_bucket{{{_LABELS}, le="1.0"}}': "0+1x480",
+    f'model_feature_value_bucket{{{_LABELS}, le="+Inf"}}': "0+10x480",
+    f"model_feature_value_count{{{_LABELS}}}": "0+10x480",
+    f'model_feature_reference_cdf{{{_LABELS}, le="1.0"}}': "0.5x480",
+    f'model_feature_reference_cdf{{{_LABELS}, le="+Inf"}}': "1x480",
+}
+
+
 def _refuse_other_values(lab: Lab, expression: str) -> None:
     """Compare at one instant, in one query: two queries would see different rows."""
     theirs = f"max by (feature) (({expression}\n))"
@@ -190,6 +202,11 @@ def _refuse_other_values(lab: Lab, expression: str) -> None:
     feature = str(gaps.abs().idxmax())
     gap = gaps[feature]
     if abs(gap) < 1e-6:
+        if not agrees(expression, _FEWER_BELOW, {"a": 0.4}, by="feature"):
+            raise Incorrect(
+                "It fits this traffic by chance: here every largest gap is positive. A gap can lie in either "
+                "direction. Take abs(...) before max."
+            )
         return
     if "abs" not in expression:
         raise Incorrect(f"{feature} is off by {gap:.3f}: a gap can lie in either direction. Take abs(...) before max.")
