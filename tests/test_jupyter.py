@@ -73,9 +73,12 @@ def page(address: str) -> "Iterator[Page]":
 
 def run_all_cells(page: "Page", notebook: Path) -> None:
     """Run the notebook that is open by the menu, and wait until every cell has run."""
+    # What is asked of a notebook whose kernel has not answered yet is forgotten.
+    page.get_by_text("| Idle").first.wait_for()
     page.locator(".jp-Notebook:visible").click()
     page.get_by_role("menubar").get_by_text("Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
+    page.get_by_text("| Busy").first.wait_for()
 
     def finished() -> bool:
         page.keyboard.press("Control+S")
