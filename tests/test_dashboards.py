@@ -117,7 +117,7 @@ def test_an_unknown_dashboard_is_refused_and_the_known_ones_are_named(lab: Lab) 
 ERRORS = "sum(rate(model_prediction_errors_total[5m]))"
 EMPTY = {
     "a wrong name": ("rate(model_predictions[5m])", "There is no metric model_predictions. Similar names: "),
-    "too short a range": ("rate(model_predictions_total[15s])", "Fewer than two samples"),
+    "too short a range": ("rate(model_predictions_total[1s])", "Fewer than two samples"),
     "a label that the metric lacks": ('up{feature="x"}', "Label mismatch: up has no label feature"),
     "a value that no series has": ('up{job="modell"}', "Its values: alertmanager, inbox, model"),
     "sides with unequal labels": (

@@ -228,10 +228,11 @@ assert "There is no metric model_predictions" in reason
 reason
 
 # %% [markdown]
-# **A range that is too short.** A scrape comes every 15 seconds, and a rate needs two of them.
+# **A range that is too short.** A scrape comes every 15 seconds, and a rate needs two of them: one second holds a
+# sample or none.
 
 # %%
-reason = lab.explain("rate(model_predictions_total[15s])")
+reason = lab.explain("rate(model_predictions_total[1s])")
 assert "Fewer than two samples" in reason
 reason
 
