@@ -44,7 +44,7 @@ class _Inquiry:
             return self._selector(node)
         if node.kind == "binary":
             return self._binary(node)
-        return next(filter(None, map(self.why, node.children)), "") or self._call(node)
+        return self._too_short(node) or next(filter(None, map(self.why, node.children)), "") or self._call(node)
 
     def _ask(self, expr: str) -> "pd.DataFrame":
         return self._prometheus.query(expr, self._at)
@@ -102,15 +102,23 @@ class _Inquiry:
         frame = self._ask(node.text)
         return sorted(name for name in frame.columns if name not in ("value", "__name__"))
 
+    def _too_short(self, node: Node) -> str:
+        """Say so when a range holds too few scrapes for what is asked of it, though the series is there."""
+        inner = node.children[-1] if node.children else node
+        if node.name not in _NEED_TWO or inner.kind != "selector" or not inner.window or not _is_short(inner.window):
+            return ""
+        plain = inner.text.partition("[")[0].strip()
+        if self._ask(f"last_over_time({plain}[{self._since}])").empty:
+            return ""
+        return (
+            f"Fewer than two samples: {inner.window} holds too few scrapes for {node.name}(), which needs two. "
+            f"Scrapes come every {_SCRAPE}: take at least {format_duration(4 * parse_duration(_SCRAPE))}."
+        )
+
     def _call(self, node: Node) -> str:
         inner = node.children[-1] if node.children else node
         if node.name == "absent":
             return f"{inner.text} exists, and absent() is empty for what exists."
-        if node.name in _NEED_TWO and inner.window and _is_short(inner.window):
-            return (
-                f"Fewer than two samples: {inner.window} holds too few scrapes for {node.name}(), which needs two. "
-                f"Scrapes come every {_SCRAPE}: take at least {format_duration(4 * parse_duration(_SCRAPE))}."
-            )
         if node.name in _NEED_TWO and inner.window:
             return f"Fewer than two samples: {inner.text} has only one in its range."
         if node.name == "histogram_quantile":
