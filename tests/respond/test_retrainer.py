@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from multiprocessing import get_context
 
@@ -309,3 +311,10 @@ def test_an_interrupted_run_is_counted_after_the_first_scrape(world, retrainer_o
         retrainer.count_interrupted()
 
         assert (at_first, results(retrainer)["failed"]) == (0, 1)
+
+
+def test_the_process_starts_without_the_libraries_that_only_a_run_needs() -> None:
+    slow = "{'sklearn', 'skops', 'pandas', 'scipy.stats'}"
+    script = f"import sys, labkit.respond.retraining; print({slow} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

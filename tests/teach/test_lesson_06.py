@@ -9,6 +9,8 @@ import pytest
 
 from labkit.lab import Lab
 from labkit.teach import ____, open_lesson
+from labkit.teach.lessons import lesson_06
+from labkit.teach.promql import agrees
 from tests.teach.checking import approval, refusal
 
 lesson = open_lesson("06")
@@ -90,6 +92,13 @@ def test_a_wrong_stability_index_hears_what_it_is_instead(answer: Any, said: str
 @pairs("q2")
 def test_a_wrong_number_of_rows_hears_which_assumption_it_rests_on(answer: Any, said: str) -> None:
     assert said in refusal(lesson.q2, answer)
+
+
+def test_a_distance_of_one_direction_is_told_apart_whatever_the_traffic_shows() -> None:
+    right, one_sided = QUARTER, QUARTER.replace("feature) (abs(", "feature) ((")
+    expected = {"a": 0.4}
+    assert agrees(right, lesson_06._FEWER_BELOW, expected, by="feature")
+    assert not agrees(one_sided, lesson_06._FEWER_BELOW, expected, by="feature")
 
 
 @pairs("q3")
