@@ -117,7 +117,10 @@ def watched(lab: Lab) -> Iterator[Lab]:
     lab.traffic("steady")
     call_steadily("wines", lambda: answer(ROWS))
     for name in (MODEL, "iris-classifier"):
-        lab.wait_for(f'model_feature:ks:distance_rate1h{{model_name="{name}"}} >= 0', "6h")
+        # At four steps of the check's subquery: a first sample may be younger than the last step.
+        lab.wait_for(
+            f'count_over_time((model_feature:ks:distance_rate1h{{model_name="{name}"}} >= 0)[5m:15s]) > 3', "6h"
+        )
     yield lab
     end_calls()
     end_serving(lab)
@@ -131,6 +134,21 @@ def test_a_query_for_something_else_hears_what_it_asks_for(watched: Lab, express
 
 def test_the_rules_of_the_first_model_judge_the_second(watched: Lab) -> None:
     approval(lesson.q2, watched, f'model_feature:ks:distance_rate1h{{model_name="{MODEL}"}}')
+
+
+def test_the_query_is_judged_at_the_moment_at_which_wines_were_seen(
+    watched: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments: list[float | None] = []
+    query = type(watched.prometheus).query
+
+    def noted(self: object, expression: str, at: float | None = None) -> pd.DataFrame:
+        moments.append(at)
+        return query(self, expression, at)
+
+    monkeypatch.setattr(type(watched.prometheus), "query", noted)
+    approval(lesson.q2, watched, f'model_feature:ks:distance_rate1h{{model_name="{MODEL}"}}')
+    assert moments[-1] == moments[-2] is not None
 
 
 def test_a_caller_of_the_same_name_takes_over_and_none_is_left_in_the_end() -> None:

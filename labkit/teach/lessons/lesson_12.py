@@ -1,11 +1,13 @@
 """The checks of notebook 12: bring your own model."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from labkit.clock import wait_until
 from labkit.lab import Lab
 from labkit.teach.exercise import Incorrect, Lesson
 from labkit.teach.wines import MODEL
@@ -66,9 +68,9 @@ def q2(lab: Lab, expression: str) -> str:
     """Write the query for how far each feature of the wines is from its reference."""
     if not isinstance(expression, str):
         raise Incorrect(f"PromQL is a text; this is {type(expression).__name__}.")
-    asked = lab.wait_for(f'last_over_time({_KS}{{model_name="{MODEL}"}}[5m])', "1h")  # once wines have come
     lab.query(expression)  # says by itself what is no PromQL
-    frame = lab.query(f"last_over_time(({expression})[5m:15s])")  # a lost scrape is no mistake of the learner's
+    at, asked = wait_until(lambda: _wines(lab), lab.clock.lab_seconds("1h"), "the first wines to be judged")
+    frame = _recent(lab, expression, at)
     if "feature" not in frame.columns:
         raise Incorrect(
             "No feature is in what comes back: the rule gives a value for each. Do not sum them."
@@ -108,6 +110,18 @@ def q3(features: Sequence[str], ordered: Callable[[pd.DataFrame], np.ndarray]) -
     _must_refuse(ordered, table.drop(columns=features[0]), features[0], "missing")
     _must_refuse(ordered, table.assign(colour=1.0), "colour", "unknown")
     return "Another order does no harm any more, and another set of columns is refused by name."
+
+
+def _recent(lab: Lab, expression: str, at: float) -> pd.DataFrame:
+    """Ask for what was there at some step of five minutes: a lost scrape is no mistake of the learner's."""
+    return lab.prometheus.query(f"last_over_time(({expression})[5m:15s])", at=at)
+
+
+def _wines(lab: Lab) -> tuple[float, pd.DataFrame] | None:
+    """Return a moment and what the rules said of the wines at it, if they said anything."""
+    at = time.time()
+    frame = _recent(lab, f'{_KS}{{model_name="{MODEL}"}}', at)
+    return (at, frame) if len(frame) else None
 
 
 def _must_refuse(ordered: Callable, table: pd.DataFrame, name: str, what: str) -> None:
