@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from labkit.clock import Clock
 from labkit.errors import LabError
+from labkit.model.artifacts import import_skops_quickly
 from labkit.model.body import Refused
 from labkit.model.iris import SCHEMA
 from labkit.model.operations import operation_routes
@@ -98,6 +99,7 @@ def main(
 ) -> None:
     """Serve the champion of a model registry until SIGTERM."""
     configure_logging("model")
+    import_skops_quickly()
     try:
         app = create_app(registry, store, read_secret(token_file), model_name, Clock(speed), allowed_hosts=allowed_host)
     except LabError as error:

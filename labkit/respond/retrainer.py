@@ -11,6 +11,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from labkit.errors import LabError
+from labkit.model.artifacts import import_skops_quickly
 from labkit.observe.logs import get_logger
 from labkit.respond.steps import Parts
 from labkit.respond.webhook import Notification
@@ -115,7 +116,7 @@ class Retrainer:
         from labkit.respond.run import execute
 
         # Seconds of imports, which the start of the process should not take, nor a run after it has its data.
-        threading.Thread(target=_import_libraries, name="imports", daemon=True).start()
+        threading.Thread(target=import_skops_quickly, name="imports", daemon=True).start()
         started = time.monotonic()
         self._count(execute(run_id, self._parts, stop=self._stop, on_step=self._on_step))
         self._seconds.labels(self._parts.model_name).observe(time.monotonic() - started)
@@ -146,10 +147,6 @@ class Retrainer:
                 _log.info("service_not_reached", problem=error.problem)
             if self._stop.wait(parts.clock.lab_seconds("30s")):
                 return
-
-
-def _import_libraries() -> None:
-    import skops.io  # noqa: F401 - and scikit-learn with it
 
 
 def _has_verdict(run: dict) -> bool:

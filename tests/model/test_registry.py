@@ -6,14 +6,19 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from labkit.errors import RegistryError
 from labkit.model import files, iris
+from labkit.model.artifacts import _names_estimator
 from labkit.model.registry import ModelRegistry
 from labkit.model.training import evaluate, train, train_first_champion
 from labkit.observe.reference import Reference
@@ -155,6 +160,34 @@ def test_a_type_that_is_not_trusted_is_not_loaded(registry):
     put_model(registry, skops.io.dumps(FunctionTransformer(os.system)))
     with pytest.raises(RegistryError, match="cannot be loaded"):
         registry.load(NAME, "v1")
+
+
+def test_a_service_imports_skops_without_the_rest_of_scikit_learn_and_loads_any_of_its_classifiers(registry):
+    bayes = make_pipeline(StandardScaler(), GaussianNB())
+    version = save(registry, model=bayes.fit(*iris.sample(300, np.random.default_rng(0))))
+    script = f"""
+import sys
+from pathlib import Path
+from labkit.model.artifacts import import_skops_quickly, read_model
+import_skops_quickly()
+loaded = read_model(Path({str(registry.root / NAME / version)!r}))
+from sklearn.utils import all_estimators
+print(type(loaded.model[-1]).__name__, "sklearn.gaussian_process" in sys.modules, len(all_estimators()) > 100)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "GaussianNB False True\n"
+
+
+@pytest.mark.parametrize("name", ["sklearn.utils._testing.MinimalClassifier.x", "sklearn.nothing.Here", "os.system"])
+def test_names_that_are_no_estimators_are_not_trusted(name):
+    assert not _names_estimator(name)
+
+
+def test_every_estimator_that_skops_would_trust_is_trusted():
+    from skops.io._trusted_types import SKLEARN_ESTIMATOR_TYPE_NAMES
+
+    assert len(SKLEARN_ESTIMATOR_TYPE_NAMES) > 100
+    assert [name for name in SKLEARN_ESTIMATOR_TYPE_NAMES if not _names_estimator(name)] == []
 
 
 def test_something_else_than_a_classifier_is_not_loaded(registry):
