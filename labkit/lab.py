@@ -250,7 +250,7 @@ class Lab:
             frame = self.query(expression)
             return [frame] if len(frame) else []
 
-        return wait_until(answer, self.clock.lab_seconds(timeout), f"{expression} to return something", every=0.1)[0]
+        return wait_until(answer, self.clock.lab_seconds(timeout), f"{expression} to return something", every=0.2)[0]
 
     # -- what happens in it
 

@@ -1,35 +1,33 @@
 """The model service as a client sees it: every call ends in one of three outcomes, none raises."""
 
+import json
 from collections.abc import Callable
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal, NamedTuple
 
-import httpx
+import aiohttp
 
 __all__ = ["ModelClient", "Outcome"]
 
 Outcome = Literal["answered", "refused", "failed"]
 
-_TIMEOUT_SECONDS = 10.0
-# Open connections have no limit, else requests would wait for each other and the loop would close. Idle ones are few,
-# since httpx asks each of them at every request whether it still lives (64 of them triple a request's cost), and go
-# before uvicorn's 5 s, else a request could meet a connection that is just being closed.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=2.0)
-_JSON = {"Content-Type": "application/json"}
+_TIMEOUT = aiohttp.ClientTimeout(total=10.0)
+# Idle connections go before uvicorn's 75 s, else a request could meet one that is just being closed.
+_KEEP_SECONDS = 2.0
 
 
 class ModelClient:
     """Calls one model service over connections that are kept alive."""
 
     def __init__(self, model_url: str, reload_token: str) -> None:
-        # Without the environment: a proxy has no business between two processes on loopback.
-        self._http = httpx.AsyncClient(
-            base_url=model_url, headers=_JSON, timeout=_TIMEOUT_SECONDS, limits=_LIMITS, trust_env=False
-        )
+        self._model_url = model_url.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {reload_token}"}
+        self._session: aiohttp.ClientSession | None = None  # made in the loop in which it is used
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def predict(self, body: bytes, on_sent: Callable[[], None]) -> tuple[Outcome, str]:
         """Ask for predictions; returns the outcome and, when answered, the request's id.
@@ -38,39 +36,68 @@ class ModelClient:
         processor time starts requests long before it sends them.
         """
         waiting = [on_sent]
-
-        async def trace(event: str, _info: object) -> None:
-            if event == "http11.send_request_body.complete" and waiting:
-                waiting.pop()()
-
-        response = await self._post("/v1/predict", content=body, extensions={"trace": trace})
+        answer = await self._post("/v1/predict", body, waiting=waiting)
         if waiting:
             on_sent()
-        outcome = _outcome(response)
+        outcome = _outcome(answer)
         if outcome != "answered":
             return outcome, ""
         try:
-            return outcome, str(response.json()["request_id"])
+            return outcome, str(json.loads(answer.body)["request_id"])
         except (ValueError, LookupError, TypeError):
             return "failed", ""
 
     async def label(self, request_id: str, labels: list[str]) -> Outcome:
         """Say what the rows of a request truly were."""
-        return _outcome(await self._post("/v1/labels", json={"request_id": request_id, "labels": labels}))
+        return _outcome(await self._post("/v1/labels", _json({"request_id": request_id, "labels": labels})))
 
     async def delay(self, latency_seconds: float) -> Outcome:
         """Make every prediction slower by real seconds; 0 ends that."""
-        body = {"latency_seconds": latency_seconds}
-        return _outcome(await self._post("/-/faults", json=body, headers=self._authorization))
+        body = _json({"latency_seconds": latency_seconds})
+        return _outcome(await self._post("/-/faults", body, headers=self._authorization))
 
-    async def _post(self, path: str, **request) -> httpx.Response | None:
+    async def _post(
+        self, path: str, body: bytes, *, headers: dict[str, str] | None = None, waiting: list[Callable] | None = None
+    ) -> "_Answer | None":
+        if self._session is None:
+            self._session = _session()
         try:
-            return await self._http.post(path, **request)
-        except httpx.HTTPError:
+            async with self._session.post(
+                self._model_url + path, data=body, headers=headers, trace_request_ctx=waiting
+            ) as response:
+                return _Answer(response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError):
             return None
 
 
-def _outcome(response: httpx.Response | None) -> Outcome:
-    if response is None or response.status_code >= 500:
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+def _session() -> aiohttp.ClientSession:
+    """Return a session without limits, else requests would wait for each other and the loop would close."""
+
+    async def sent(_session: object, context: SimpleNamespace, _chunk: object) -> None:
+        if waiting := context.trace_request_ctx:
+            waiting.pop()()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_chunk_sent.append(sent)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Content-Type": "application/json"},
+        timeout=_TIMEOUT,
+        trace_configs=[trace],
+    )
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def _outcome(answer: _Answer | None) -> Outcome:
+    if answer is None or answer.status >= 500:
         return "failed"
-    return "answered" if response.is_success else "refused"
+    return "answered" if answer.status < 300 else "refused"

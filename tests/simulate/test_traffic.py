@@ -69,11 +69,10 @@ def test_what_cannot_be_sent_in_time_is_reported_as_late_and_not_as_achieved(mod
     model.predict_seconds = 1.0  # with 200 requests in flight at most, 200 per second can be sent
 
     traffic.obey(rate=600, running=True)
-    status = traffic.wait(lambda status: status.sent > 200 and status.late_seconds_p99 > 0, "the second 200 requests")
+    status = traffic.wait(lambda status: status.sent > 200 and status.late_seconds_p99 > 0.3, "lateness")
 
     assert status.sent <= len(model.predicted)
     assert status.achieved_rate < 0.7 * status.asked_rate
-    assert status.late_seconds_p99 > 0.3
 
 
 def test_what_waits_to_be_sent_is_dropped_when_traffic_is_stopped(model, traffic):
