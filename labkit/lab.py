@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from labkit.clock import Clock, wait_until
-from labkit.errors import ConfigurationError, InputError, LabError
+from labkit.errors import ConfigurationError, InputError, LabError, StartError
 from labkit.model.registry import ModelRegistry
 from labkit.simulate.control import Control, read_control, read_status, write_control
 from labkit.stack import servers
@@ -115,21 +115,34 @@ class Lab:
         if self.home.backend != self.backend:
             stop(self.home)
             self.home.backend = self.backend
-        missing = servers.prepare(self.home)
+        self.notices = servers.prepare(self.home)
         self.home.speed = self.clock.speed
+        self._restore_champion()
+        self._move()
+        try:
+            self._start_servers()
+        except StartError:
+            if not self._move():  # else another program took one of the ports before our server did
+                raise
+            self._start_servers()
+        wait_until(self._complete, 120, "every target to be scraped and Alertmanager to be found")
+
+    def _move(self) -> bool:
+        """Choose another port where another program listens, and say so in ``notices``; returns whether one did."""
         held = {port for sockets in listening(self.home).values() for _, port in sockets}
         moved = self.home.choose_ports(held)
         if moved:
             stop(self.home)  # those that run know an address that has moved
-        self.notices = moved + missing
+        self.notices = moved + self.notices
+        return bool(moved)
+
+    def _start_servers(self) -> None:
         render(self.home, self.clock)
-        self._restore_champion()
         services = servers.services(self.home, self.clock)
         # Prometheus would page somebody for a model that is still starting. But it takes 5 s before its first scrape,
         # whatever the lab's speed, and so it is started beside those it watches.
         start([service for service in services if service.name != "grafana"], self.home, last=["prometheus"])
         start(services, self.home, timeout=120)  # Grafana fills its own database when it starts for the first time
-        wait_until(self._complete, 120, "every target to be scraped and Alertmanager to be found")
 
     def _restore_champion(self) -> None:
         """Put the shipped champion into an empty registry; it is trained the first time only, which takes seconds."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from labkit.lab import Lab
 from labkit.stack.grafana import find_grafana
 from labkit.stack.home import Home
 from labkit.stack.processes import running
+from labkit.stack.render import render
 
 SERVERS = {"model", "retrainer", "inbox", "prometheus", "alertmanager", "traffic"} | (
     {"grafana"} if find_grafana() else set()
@@ -93,6 +95,27 @@ def test_ports_and_secrets_outlive_a_reset(lab: Lab) -> None:
     before = (lab.home.ports, lab.home.secret("reload_token"))
     lab.reset()
     assert (lab.home.ports, lab.home.secret("reload_token")) == before
+
+
+def test_a_program_that_takes_a_port_just_before_our_server_does_makes_the_lab_move(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = lab.home.ports["model"]
+    quicker: list[socket.socket] = []
+
+    def rendered(home: Home, clock: Clock) -> None:
+        if not quicker:
+            quicker.append(socket.create_server(("127.0.0.1", port)))
+        render(home, clock)
+
+    monkeypatch.setattr("labkit.lab.render", rendered)
+    try:
+        lab.reset()
+    finally:
+        quicker[0].close()
+    assert lab.home.ports["model"] != port
+    assert lab.notices[0].startswith(f"model moved from port {port}")
+    assert lab.status().ready
 
 
 def test_traffic_reaches_prometheus_and_the_store(lab: Lab) -> None:

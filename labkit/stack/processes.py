@@ -173,9 +173,10 @@ def _end(
 
 
 def _lives(process: psutil.Process) -> bool:
-    # A zombie is over, even if nobody collects it: the first process of many a container never does.
+    # A zombie is over, even if nobody collects it: the first process of many a container never does. But its threads
+    # may take longer to die, and hold its ports until then.
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
 

@@ -69,10 +69,10 @@ assert answer["predictions"] == ["setosa"]
 
 # %%
 lab.traffic("steady", rate=20)
-lab.wait_for("sum(increase(model_labels_total[15m])) > 300")
+lab.wait_for("sum(increase(model_labels_total[15m])) > 150")
 
 # %% [markdown]
-# More than 300 rows now have a label. The service counts right and wrong answers, and Prometheus scrapes both counts.
+# More than 150 rows now have a label. The service counts right and wrong answers, and Prometheus scrapes both counts.
 # The share of the right ones among all is the accuracy. A recording rule (notebook 03) keeps it under a name of its
 # own, which alerts and dashboards share:
 

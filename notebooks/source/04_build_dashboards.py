@@ -23,7 +23,7 @@ lesson
 # %%
 lab.traffic("steady", rate=20)
 lab.wait_for("model_feature:ks:distance_rate1h", "3h")
-lab.wait_for("sum(increase(model_labels_total[15m])) > 200", "3h")
+lab.wait_for("sum(increase(model_labels_total[15m])) > 100", "3h")
 
 # %% [markdown]
 # ## A panel is a query, and how to read it

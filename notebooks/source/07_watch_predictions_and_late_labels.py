@@ -24,7 +24,7 @@ lesson
 # %%
 lab.home.retraining_off.touch()
 lab.traffic("steady", rate=20)
-lab.wait_for("sum(increase(model_labels_total[15m])) > 300", timeout="3h")
+lab.wait_for("sum(increase(model_labels_total[15m])) > 100", timeout="3h")
 
 # %% [markdown]
 # ## What is answered

@@ -86,8 +86,7 @@ known.key
 # %%
 import httpx
 
-address = f"{lab.home.url('retrainer')}/alerts"
-answer = httpx.post(address, json=payload)
+answer = httpx.post(f"{lab.home.url('retrainer')}/alerts", json=payload)
 answer.status_code, answer.json()["detail"]
 
 # %%
@@ -237,6 +236,7 @@ bearer = {"Authorization": f"Bearer {lab.home.secret('retrainer_token')}"}
 
 def send(alerts):
     firing = [{**alert, "status": "firing"} for alert in alerts]
+    address = f"{lab.home.url('retrainer')}/alerts"  # asked each time: a reset may have to choose another port
     return httpx.post(address, headers=bearer, json={"version": "4", "alerts": firing}).json()
 
 

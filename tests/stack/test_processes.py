@@ -328,3 +328,20 @@ def test_a_caller_without_patience_still_waits_until_the_killed_are_gone(home):
 
     assert processes.stop(home, patience=0) == ["script"]
     assert processes.running(home) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a first thread that ends alone is Linux's")
+def test_a_process_whose_threads_still_die_is_not_over_for_they_hold_its_ports():
+    first_thread_ends = (
+        "import ctypes, threading\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", first_thread_ends]) as child:
+        process = psutil.Process(child.pid)
+        try:
+            wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE, 20, "the first thread to end")
+            assert processes._lives(process)
+        finally:
+            child.kill()
+        wait_until(lambda: not processes._lives(process), 20, "the other thread to end")
