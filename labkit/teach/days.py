@@ -53,9 +53,15 @@ def play(lab: Lab, plan: Sequence[tuple[str, str]], seed: int = 1) -> Day:
     """Send the scenarios of ``plan``, each for a duration of production time, one after another, and return the day.
 
     A client sends a request of 75 rows every 30 s; their labels follow eight minutes later, so that those of the last
-    eight minutes are missing. The same seed gives the same rows.
+    eight minutes are missing. The same seed gives the same rows. Labels of an earlier day would be judged together with
+    this one's, so where there are any the lab is reset first; the retrainer stays off if it was.
     """
     lab.stop_traffic()
+    if len(lab.query("sum(increase(model_labels_total[1h])) > 0")):
+        off = lab.home.retraining_off.exists()
+        lab.reset()
+        if off:
+            lab.home.retraining_off.touch()
     rng, began_at = np.random.default_rng(seed), time.time()
     steps = [
         (name, number * _EVERY_SECONDS)

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import httpx
+
 from labkit.errors import InputError, LabError
 from labkit.lab import Lab
 from labkit.simulate.control import Control, write_control
@@ -50,7 +52,11 @@ class Fleet:
     def delay(self, name: str, seconds: float) -> None:
         """Make every prediction of one replica slower by real seconds; 0 ends that."""
         bearer = {"Authorization": f"Bearer {self._lab.home.secret('reload_token')}"}
-        answer = ask("POST", f"{self._known(name)}/-/faults", headers=bearer, json={"latency_seconds": seconds})
+        url = f"{self._known(name)}/-/faults"
+        try:
+            answer = ask("POST", url, headers=bearer, json={"latency_seconds": seconds})
+        except httpx.HTTPError as error:
+            raise LabError(f"{name} does not answer: {error}", "run again the cell that starts the fleet") from error
         if answer.is_error:
             raise LabError(f"{name} answered {answer.status_code}: {answer.text}")
 

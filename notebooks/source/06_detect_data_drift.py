@@ -310,7 +310,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=0)
+forest = RandomForestClassifier(50, min_samples_leaf=5, random_state=0)
 origin = np.repeat([0, 1], 2_000)
 
 
@@ -320,6 +320,7 @@ def auc_of(rows):
     return roc_auc_score(origin, scores[:, 1])
 
 
+# %%
 auc_mixed, auc_steady = auc_of(mixed), auc_of(steady.batch(2_000, None, rng).instances)
 print(f"mixed up {auc_mixed:.3f}, steady {auc_steady:.3f}")
 

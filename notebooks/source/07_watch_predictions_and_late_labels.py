@@ -211,6 +211,7 @@ def known_flowers(name, count=500):
     return confidence, np.mean(np.array(answer["predictions"]) == batch.labels)
 
 
+# %%
 limits = pd.DataFrame(
     {name: known_flowers(name) for name in ("steady", "concept_shift")}, index=["mean confidence", "accuracy"]
 ).round(3)

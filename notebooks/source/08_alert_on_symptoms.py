@@ -379,14 +379,10 @@ groups:
   - name: busy
     rules:
       - alert: BusyNervous
-        expr: |
-          sum(increase(model_prediction_requests_total[1m]))
-            > sum(increase(model_prediction_requests_total[10m])) / 10
+        expr: sum(rate(model_prediction_requests_total[1m])) > sum(rate(model_prediction_requests_total[10m]))
         labels: {severity: none}
       - alert: BusyPatient
-        expr: |
-          sum(increase(model_prediction_requests_total[5m]))
-            > 3 * sum(increase(model_prediction_requests_total[30m])) / 6
+        expr: sum(rate(model_prediction_requests_total[5m])) > 3 * sum(rate(model_prediction_requests_total[30m]))
         for: 10m
         labels: {severity: none}
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import InputError
+from labkit.errors import InputError, LabError
 from labkit.lab import Lab
 from labkit.stack.longterm import LongTermStore
 from labkit.stack.processes import running
@@ -89,6 +89,8 @@ def test_a_fleet_can_be_sent_home(lab: Lab, fleet: Fleet) -> None:
     fleet.stop()
     assert len(lab.query('up{job="model"}')) == 1
     assert not [name for name in processes(lab) if name.startswith(("model-", "traffic-"))]
+    with pytest.raises(LabError, match="model-3 does not answer"):
+        fleet.delay("model-3", 0.5)
 
 
 def test_a_reset_ends_both_and_their_ports_are_kept(lab: Lab, fleet: Fleet, store: LongTermStore) -> None:

@@ -102,3 +102,13 @@ def test_a_day_knows_of_each_row_what_it_was_part_of(lab: Lab) -> None:
     # Hours later the day has its own length still: Prometheus refuses more than 11,000 moments.
     long_ago = replace(played, began_at=played.began_at - 10_000).watch("vector(1)")
     assert played.parts["until"].max() + 1.5 < long_ago.index.max() <= played.parts["until"].max() + 2
+
+
+def test_a_second_day_begins_in_an_empty_lab_and_the_retrainer_stays_off(lab: Lab) -> None:
+    lab.home.retraining_off.touch()
+    play(lab, [("unit_error", "10m")])
+    lab.wait_for("sum(increase(model_labels_total[1h])) > 0")
+    second = play(lab, [("steady", "30s")])
+    assert lab.home.retraining_off.exists()
+    with lab.store() as store:
+        assert len(store.predictions()) == len(second.rows) == 75
