@@ -55,11 +55,12 @@ def start(services: Collection[Service], home: Home, timeout: float = 120, *, la
             for service in sorted(missing, key=lambda service: service.name not in last):
                 _await(service, started[service.name], home, timeout)
                 if service.name in last:
-                    psutil.Process(started[service.name].pid).suspend()
+                    _suspend(service, started[service.name], home)
             # Those that ran already as well: who started them may have been killed before it came here.
             for name, process in running(home).items():
                 if name in last:
-                    process.resume()
+                    with suppress(psutil.NoSuchProcess):  # whoever waits for it hears that it is gone
+                        process.resume()
         except BaseException:
             stop(home, [service.name for service in missing])
             raise
@@ -142,9 +143,20 @@ def _await(service: Service, process: subprocess.Popen, home: Home, timeout: flo
             return
     code = process.poll()
     found = f"was not ready after {timeout:g} s" if code is None else f"ended with exit status {code}"
+    raise _failure(service, found, home)
+
+
+def _failure(service: Service, found: str, home: Home) -> StartError:
     taken = f" (it wants port {', '.join(map(str, service.ports))})" if service.ports else ""
     log = _log(service.name, home)
-    raise StartError(f"{service.name} {found}{taken}. The end of its log:\n{_tail(log)}", f"read all of it: {log}")
+    return StartError(f"{service.name} {found}{taken}. The end of its log:\n{_tail(log)}", f"read all of it: {log}")
+
+
+def _suspend(service: Service, process: subprocess.Popen, home: Home) -> None:
+    try:
+        psutil.Process(process.pid).suspend()
+    except psutil.NoSuchProcess:
+        raise _failure(service, f"ended with exit status {process.poll()}", home) from None
 
 
 def _marked(home: Home) -> list[tuple[str, psutil.Process]]:

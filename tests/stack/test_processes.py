@@ -117,6 +117,18 @@ class TestStartingLast:
 
         assert found_by_command_line(str(free_port)) == []
 
+    def test_it_is_named_when_it_ends_while_it_is_made_to_stand_still(self, home, free_port, monkeypatch):
+        suspend = psutil.Process.suspend
+
+        def die_first(process: psutil.Process) -> None:
+            process.kill()
+            wait_until(lambda: not psutil.pid_exists(process.pid), 20, "the server to be gone")
+            suspend(process)
+
+        monkeypatch.setattr(psutil.Process, "suspend", die_first)
+        with pytest.raises(StartError, match="web ended with exit status"):
+            processes.start([web(free_port)], home, last=["web"])
+
     def test_one_that_stands_still_ends_when_asked(self, home, free_port):
         processes.start([web(free_port)], home)
         web_server = processes.running(home)["web"]
