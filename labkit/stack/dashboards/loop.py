@@ -72,7 +72,7 @@ def _drift() -> Panel:
         [Query("max by (feature) (model_feature:ks:distance_rate1h)", "{{feature}}")],
         "KS distance from the reference, last hour. Accuracy that falls without drift means that the meaning of the "
         "inputs changed; drift without a fall harms nobody yet." + runbook("ModelInputDrift"),
-        decimals=2,
+        decimals=3,
         limit=floor("model_feature:ks:limit_rate1h"),
     )
 
