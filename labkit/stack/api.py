@@ -12,15 +12,14 @@ __all__ = ["Api", "ask"]
 # The lab's servers speak plain HTTP on loopback. To load the authorities that the system trusts, which httpx does for
 # each client, takes 60 ms of processor time; this context trusts none, and so refuses whatever is not plain.
 _NO_AUTHORITY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-# One client for all: to make one costs as much as a question, and a lesson that waits asks often. It keeps no
-# connection: the port of a killed server is not free while a client holds one, and the lab would have to move. Proxies
-# named in the environment are for other machines.
-_client = httpx.Client(trust_env=False, verify=_NO_AUTHORITY, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def ask(method: str, url: str, *, timeout: float = 10, **request: Any) -> httpx.Response:
-    """Send one request to a server of the lab and return its answer; raises httpx.HTTPError where none comes."""
-    return _client.request(method, url, timeout=timeout, **request)
+    """Send one request to a server of the lab and return its answer; raises httpx.HTTPError where none comes.
+
+    Proxies named in the environment are for other machines.
+    """
+    return httpx.request(method, url, timeout=timeout, trust_env=False, verify=_NO_AUTHORITY, **request)
 
 
 class Api:

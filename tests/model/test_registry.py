@@ -178,7 +178,16 @@ print(type(loaded.model[-1]).__name__, "sklearn.gaussian_process" in sys.modules
     assert done.stdout == "GaussianNB False True\n"
 
 
-@pytest.mark.parametrize("name", ["sklearn.utils._testing.MinimalClassifier.x", "sklearn.nothing.Here", "os.system"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "sklearn.nothing.Here",
+        "sklearn.utils.check_array",
+        "sklearn.base.ClassifierMixin",
+        "sklearn.tests.metadata_routing_common.ConsumingClassifier",
+    ],
+)
 def test_names_that_are_no_estimators_are_not_trusted(name):
     assert not _names_estimator(name)
 
