@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from labkit.clock import parse_duration, wait_until
-from labkit.errors import WaitTimeout
+from labkit.errors import InputError, WaitTimeout
 from labkit.lab import Lab
 from labkit.stack.promql import Node, parse
 from labkit.teach.exercise import Incorrect, Lesson
@@ -66,13 +66,18 @@ def _evaluated(lab: Lab, name: str, expression: Any) -> Node:
     """Return the expression's tree; raises Incorrect that says why it returns nothing."""
     if not isinstance(expression, str):
         raise Incorrect(f"{name}: PromQL is a text, this is {expression!r}.")
+    if short := _short_ranges(expression):  # first: whether it has data just now is chance
+        raise Incorrect(f"{name}: a range of {short[0]} holds fewer than four scrapes, one lost scrape empties it.")
     if reason := _no_data(lab, expression):
         raise Incorrect(f"{name}: no data. {reason}")
-    tree = parse(expression)
-    short = [node.window for node in tree.selectors() if node.window and parse_duration(node.window) < 60]
-    if short:
-        raise Incorrect(f"{name}: a range of {short[0]} holds fewer than four scrapes, one lost scrape empties it.")
-    return tree
+    return parse(expression)
+
+
+def _short_ranges(expression: str) -> list[str]:
+    with suppress(InputError):  # _no_data says what is wrong with text that cannot be read
+        windows = [node.window for node in parse(expression).selectors() if node.window]
+        return [window for window in windows if parse_duration(window) < 60]
+    return []
 
 
 def _no_data(lab: Lab, expression: str) -> str:
