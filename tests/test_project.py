@@ -26,7 +26,7 @@ LAYERS = (
     {"demo", "doctor", "lint", "tournament", "timeline", "showing", "teach", "pytest_plugin"},
     {"cli"},
 )
-HEAVY = ("sklearn", "pandas", "fastapi", "matplotlib", "scipy", "httpx", "numpy")
+HEAVY = ("sklearn", "pandas", "starlette", "matplotlib", "scipy", "httpx", "numpy")
 
 
 def modules() -> list[Path]:

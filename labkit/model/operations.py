@@ -1,8 +1,10 @@
 """The routes of those who run the service: Prometheus, the lab, and the retrainer."""
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from labkit.errors import RegistryError
 from labkit.model.body import read_json_body
@@ -17,31 +19,27 @@ __all__ = ["operation_routes"]
 _log = get_logger(__name__)
 
 
-def operation_routes(serving: Serving, metrics: CollectorRegistry, token: str) -> APIRouter:
+def operation_routes(serving: Serving, metrics: CollectorRegistry, token: str) -> list[Route]:
     """Return ``/metrics``, ``/healthz``, ``/readyz``, and with the token ``/-/reload`` and ``/-/faults``."""
-    router = APIRouter()
 
-    async def only_with_token(request: Request) -> None:
+    def only_with_token(request: Request) -> None:
         if not bearer_matches(request.headers.get("authorization"), token):
             raise HTTPException(
                 401, "send the service's token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
             )
 
-    @router.get("/metrics")
     async def scrape(request: Request) -> Response:
         body, content_type = exposition(metrics, request.headers.get("accept"))
         return Response(body, headers={"Content-Type": content_type})
 
-    @router.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
 
-    @router.get("/readyz")
-    async def readyz() -> dict[str, str]:
-        return {"status": "ready", "model_version": serving.current.meta.version}
+    async def readyz(_request: Request) -> Response:
+        return JSONResponse({"status": "ready", "model_version": serving.current.meta.version})
 
-    @router.post("/-/reload", dependencies=[Depends(only_with_token)])
-    async def reload() -> Response:
+    async def reload(request: Request) -> Response:
+        only_with_token(request)
         try:
             changed = await serving.reload()
         except RegistryError as error:
@@ -50,11 +48,17 @@ def operation_routes(serving: Serving, metrics: CollectorRegistry, token: str) -
             return JSONResponse({"detail": error.problem, "remedy": error.remedy, "model_version": kept}, 500)
         return JSONResponse({"model_version": serving.current.meta.version, "changed": changed})
 
-    @router.post("/-/faults", dependencies=[Depends(only_with_token)])
     async def faults(request: Request) -> Response:
+        only_with_token(request)
         seconds = parse(FaultsBody, await read_json_body(request)).latency_seconds
         serving.fault_latency_seconds = seconds
         _log.warning("fault injected" if seconds else "fault ended", latency_seconds=seconds)
         return JSONResponse({"latency_seconds": seconds})
 
-    return router
+    return [
+        Route("/metrics", scrape),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/-/reload", reload, methods=["POST"]),
+        Route("/-/faults", faults, methods=["POST"]),
+    ]

@@ -3,9 +3,9 @@
 import uuid
 from time import perf_counter
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from labkit.model.body import Refused, read_json_body
 from labkit.model.iris import SCHEMA
@@ -28,11 +28,9 @@ _LABEL_PROBLEM = {
 _log = get_logger(__name__)
 
 
-def prediction_routes(serving: Serving, store: PredictionStore) -> APIRouter:
+def prediction_routes(serving: Serving, store: PredictionStore) -> list[Route]:
     """Return ``POST /v1/predict``, ``POST /v1/labels`` and ``GET /v1/model``."""
-    router = APIRouter(prefix="/v1")
 
-    @router.post("/predict")
     async def predict(request: Request) -> Response:
         request.state.request_id = request_id = uuid.uuid4().hex
         with bind_request(request_id):
@@ -53,7 +51,6 @@ def prediction_routes(serving: Serving, store: PredictionStore) -> APIRouter:
         _log.info("predicted", model_version=version, rows=len(prediction), seconds=seconds)
         return _prediction_answer(request_id, version, prediction)
 
-    @router.post("/labels")
     async def labels(request: Request) -> Response:
         given = parse(LabelsBody, await read_json_body(request))
         actual = [label if label in SCHEMA.class_names else _OTHER for label in given.labels]
@@ -65,14 +62,17 @@ def prediction_routes(serving: Serving, store: PredictionStore) -> APIRouter:
             answer["detail"] = problem
         return JSONResponse(answer, _LABEL_STATUS[result.outcome])
 
-    @router.get("/model")
-    async def model() -> dict[str, object]:
+    async def model(_request: Request) -> Response:
         meta = serving.current.meta
         fields = ("name", "version", "trained_at", "data_version", "sha256", "feature_names", "class_names")
         known = {field: getattr(meta, field) for field in fields}
-        return known | {"units": SCHEMA.units, "plausible_ranges": SCHEMA.plausible_ranges}
+        return JSONResponse(known | {"units": SCHEMA.units, "plausible_ranges": SCHEMA.plausible_ranges})
 
-    return router
+    return [
+        Route("/v1/predict", predict, methods=["POST"]),
+        Route("/v1/labels", labels, methods=["POST"]),
+        Route("/v1/model", model),
+    ]
 
 
 def _prediction_answer(request_id: str, model_version: str, prediction: Prediction) -> Response:

@@ -5,9 +5,10 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import click
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, ProcessCollector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from labkit.clock import Clock
 from labkit.errors import LabError
@@ -17,7 +18,7 @@ from labkit.model.iris import SCHEMA
 from labkit.model.operations import operation_routes
 from labkit.model.predictions import prediction_routes
 from labkit.model.serving import Serving
-from labkit.observe.http import LoopbackGuard, read_secret, serve
+from labkit.observe.http import application, read_secret, serve
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.store import PredictionStore
 
@@ -34,7 +35,7 @@ def create_app(
     clock: Clock,
     *,
     allowed_hosts: Iterable[str] = (),
-) -> FastAPI:
+) -> Starlette:
     """Return the service with the registry's champion loaded; it closes the store when it shuts down.
 
     ``token`` lets a caller reload and inject faults. Raises LabError when there is no champion or no usable store.
@@ -47,18 +48,18 @@ def create_app(
         opened = opening.pop_all()
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI):
+    async def lifespan(_app: Starlette):
         with opened:
             yield
 
-    app = FastAPI(title="labkit model service", lifespan=lifespan, openapi_url=None)
-    # /v1/predict judges the media type itself: a refused prediction must be counted as a failed request.
-    app.add_middleware(LoopbackGuard, allowed_hosts=allowed_hosts, form_paths={"/v1/predict"})
-    app.add_exception_handler(Refused, _answer_refused)
-    app.add_exception_handler(Exception, _answer_failure)
-    app.include_router(prediction_routes(serving, store))
-    app.include_router(operation_routes(serving, metrics, token))
-    return app
+    return application(
+        [*prediction_routes(serving, store), *operation_routes(serving, metrics, token)],
+        lifespan,
+        allowed_hosts=allowed_hosts,
+        # It judges the media type itself: a refused prediction must be counted as a failed request.
+        form_paths={"/v1/predict"},
+        exception_handlers={Refused: _answer_refused, Exception: _answer_failure},
+    )
 
 
 async def _answer_refused(request: Request, refusal: Refused) -> Response:

@@ -4,12 +4,17 @@ import hmac
 import json
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit.errors import ConfigurationError
 
-__all__ = ["LoopbackGuard", "bearer_matches", "read_secret", "serve"]
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+__all__ = ["LoopbackGuard", "application", "bearer_matches", "read_secret", "serve"]
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _HOST = re.compile(r"(\[[0-9a-f:]+\]|[a-z0-9_.-]+)(?::\d{1,5})?")
@@ -61,6 +66,35 @@ class LoopbackGuard:
         return scheme in ("http", "https") and bool(separator) and self._is_allowed(host)
 
 
+def application(
+    routes: "Iterable[Route]",
+    lifespan: Callable,
+    *,
+    allowed_hosts: Iterable[str] = (),
+    form_paths: Iterable[str] = (),
+    exception_handlers: Mapping[type[Exception], Callable] | None = None,
+) -> "Starlette":
+    """Return the application of ``routes`` behind a LoopbackGuard; an HTTPException is answered as its ``detail``.
+
+    ``exception_handlers`` answer further exceptions, as in Starlette.
+    """
+    # Only servers need it, and this module is imported by others too.
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.middleware import Middleware
+    from starlette.responses import JSONResponse
+
+    async def answer_refusal(_request: object, refusal: HTTPException) -> JSONResponse:
+        return JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)
+
+    return Starlette(
+        routes=list(routes),
+        lifespan=lifespan,
+        middleware=[Middleware(LoopbackGuard, allowed_hosts=allowed_hosts, form_paths=form_paths)],
+        exception_handlers={HTTPException: answer_refusal, **(exception_handlers or {})},
+    )
+
+
 def bearer_matches(header: str | None, token: str) -> bool:
     """Say whether an Authorization header carries ``token``, in a time that does not tell how much of it matched."""
     scheme, _, given = (header or "").partition(" ")
@@ -88,7 +122,7 @@ def read_secret(path: str | Path) -> str:
 
 def serve(app, host: str, port: int) -> None:
     """Serve until SIGTERM. There is no access log: a Slack URL is a secret, and scrapes are no news."""
-    import uvicorn  # only servers need it, and this module is imported by others too
+    import uvicorn  # only servers need it
 
     uvicorn.run(
         app,

@@ -5,19 +5,22 @@ from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import click
-from fastapi import FastAPI, Header, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from labkit.errors import InputError, LabError
-from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret, serve
+from labkit.observe.http import application, bearer_matches, read_secret, serve
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.metrics import exposition
 from labkit.respond.formats import read_mail, read_pagerduty, read_slack
-from labkit.respond.http import read_json
+from labkit.respond.http import read_json, read_limit
 from labkit.respond.mailbox import CHANNELS, MAX_CHARACTERS, Draft, Mailbox
 from labkit.respond.mailserver import serve_mail
 from labkit.respond.page import CONTENT_SECURITY_POLICY, inbox_page
@@ -71,7 +74,7 @@ class Inbox:
 
 def create_app(
     secrets: Secrets, smtp_port: int, *, host: str = "127.0.0.1", allowed_hosts: Iterable[str] = ()
-) -> FastAPI:
+) -> Starlette:
     """Return the application; while it runs it serves SMTP on ``smtp_port`` of ``host`` too."""
     inbox = Inbox()
 
@@ -86,23 +89,17 @@ def create_app(
         ):
             yield
 
-    app = FastAPI(title="labkit inbox", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(LoopbackGuard, allowed_hosts=allowed_hosts)
-    _add_channels(app, inbox, secrets)
-    _add_views(app, inbox)
-    return app
+    return application([*_channels(inbox, secrets), *_views(inbox)], lifespan, allowed_hosts=allowed_hosts)
 
 
-def _add_channels(app: FastAPI, inbox: Inbox, secrets: Secrets) -> None:
-    @app.post("/slack/{token}")
-    async def slack(token: str, request: Request) -> Response:
-        if not _same(token, secrets.slack_token):
+def _channels(inbox: Inbox, secrets: Secrets) -> list[Route]:
+    async def slack(request: Request) -> Response:
+        if not _same(request.path_params["token"], secrets.slack_token):
             inbox.refuse("slack")
             raise HTTPException(401, "the token in the URL is wrong")
         await _deliver(inbox, "slack", request, read_slack)
         return PlainTextResponse("ok")  # Alertmanager takes any other answer of Slack for a failure
 
-    @app.post("/v2/enqueue")
     async def pagerduty(request: Request) -> Response:
         def read(event: Any) -> Draft:
             if not isinstance(event, dict) or not _same(event.get("routing_key"), secrets.pagerduty_key):
@@ -113,41 +110,50 @@ def _add_channels(app: FastAPI, inbox: Inbox, secrets: Secrets) -> None:
         answer = {"status": "success", "message": "Event processed", "dedup_key": event.get("dedup_key")}
         return JSONResponse(answer, status_code=202)
 
-    @app.post("/heartbeat")
-    async def heartbeat(authorization: Annotated[str | None, Header()] = None) -> dict[str, str]:
-        if not bearer_matches(authorization, secrets.heartbeat_token):
+    async def heartbeat(request: Request) -> Response:
+        if not bearer_matches(request.headers.get("authorization"), secrets.heartbeat_token):
             inbox.refuse("heartbeat")
             raise HTTPException(401, "the bearer token is wrong or missing", {"WWW-Authenticate": "Bearer"})
         inbox.heartbeat()
-        return {"status": "ok"}
+        return JSONResponse({"status": "ok"})
+
+    return [
+        Route("/slack/{token}", slack, methods=["POST"]),
+        Route("/v2/enqueue", pagerduty, methods=["POST"]),
+        Route("/heartbeat", heartbeat, methods=["POST"]),
+    ]
 
 
-def _add_views(app: FastAPI, inbox: Inbox) -> None:
-    @app.get("/messages")
-    async def messages(
-        channel: Literal["slack", "email", "pagerduty"] | None = None,
-        limit: Annotated[int | None, Query(ge=0)] = None,
-    ) -> list[dict[str, Any]]:
-        return [message.to_dict() for message in inbox.mailbox.messages(channel, limit)]
+def _views(inbox: Inbox) -> list[Route]:
+    async def messages(request: Request) -> Response:
+        channel = request.query_params.get("channel")
+        if channel not in (None, *CHANNELS):
+            raise HTTPException(422, f"channel: one of {', '.join(CHANNELS)} is expected")
+        found = inbox.mailbox.messages(channel, read_limit(request, 1000))
+        return JSONResponse([message.to_dict() for message in found])
 
-    @app.delete("/messages")
-    async def clear() -> dict[str, str]:
+    async def clear(_request: Request) -> Response:
         inbox.mailbox.clear()
-        return {"status": "ok"}
+        return JSONResponse({"status": "ok"})
 
-    @app.get("/")
-    async def page() -> Response:
+    async def page(_request: Request) -> Response:
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
         return HTMLResponse(inbox_page(inbox.mailbox.messages()), headers=headers)
 
-    @app.get("/metrics")
     async def metrics(request: Request) -> Response:
         body, content_type = exposition(inbox.registry, request.headers.get("accept"))
         return Response(body, headers={"Content-Type": content_type})
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    return [
+        Route("/messages", messages),
+        Route("/messages", clear, methods=["DELETE"]),
+        Route("/", page),
+        Route("/metrics", metrics),
+        Route("/healthz", healthz),
+    ]
 
 
 async def _deliver(inbox: Inbox, channel: str, request: Request, read: Callable[[Any], Draft]) -> Any:

@@ -5,22 +5,25 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import click
-from fastapi import FastAPI, Header, HTTPException, Query, Request
-from fastapi.responses import Response
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from labkit.clock import Clock
 from labkit.errors import InputError, LabError
 from labkit.model.iris import SCHEMA
 from labkit.model.registry import ModelRegistry
-from labkit.observe.http import LoopbackGuard, bearer_matches, read_secret, serve
+from labkit.observe.http import application, bearer_matches, read_secret, serve
 from labkit.observe.logs import configure_logging, get_logger
 from labkit.observe.metrics import exposition
 from labkit.observe.store import PredictionStore
 from labkit.respond.audit import Audit
-from labkit.respond.http import read_json
+from labkit.respond.http import read_json, read_limit
 from labkit.respond.policy import Policy
 from labkit.respond.retrainer import Retrainer
 from labkit.respond.serving import ModelService
@@ -33,7 +36,7 @@ _log = get_logger(__name__)
 _MAX_BYTES = 1024 * 1024
 
 
-def create_app(retrainer: Retrainer, parts: Parts, token: str, *, allowed_hosts: Iterable[str] = ()) -> FastAPI:
+def create_app(retrainer: Retrainer, parts: Parts, token: str, *, allowed_hosts: Iterable[str] = ()) -> Starlette:
     """Return the application; the retrainer works while it runs. ``token`` is the webhook's bearer token."""
 
     @asynccontextmanager
@@ -41,42 +44,43 @@ def create_app(retrainer: Retrainer, parts: Parts, token: str, *, allowed_hosts:
         with retrainer:
             yield
 
-    app = FastAPI(title="labkit retrainer", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(LoopbackGuard, allowed_hosts=allowed_hosts)
-
-    @app.post("/alerts", status_code=202)
-    async def alerts(request: Request, authorization: Annotated[str | None, Header()] = None) -> dict[str, Any]:
-        if not bearer_matches(authorization, token):
+    async def alerts(request: Request) -> Response:
+        if not bearer_matches(request.headers.get("authorization"), token):
             raise HTTPException(401, "the bearer token is wrong or missing", {"WWW-Authenticate": "Bearer"})
         try:
             notification = read_notification(await read_json(request, _MAX_BYTES), parts.model_name)
         except InputError as error:
             raise HTTPException(400, str(error)) from error
         if notification is None:
-            return {"outcome": "ignored", "run_id": None, "reason": f"no alert about {parts.model_name} fires"}
-        return asdict(retrainer.submit(notification))
+            reason = f"no alert about {parts.model_name} fires"
+            return JSONResponse({"outcome": "ignored", "run_id": None, "reason": reason}, 202)
+        return JSONResponse(asdict(retrainer.submit(notification)), 202)
 
-    @app.get("/runs")
-    async def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
-        return parts.audit.runs(limit)
+    async def runs(request: Request) -> Response:
+        return JSONResponse(parts.audit.runs(read_limit(request, 100)))
 
-    @app.get("/runs/{run_id}")
-    async def run(run_id: int) -> dict[str, Any]:
+    async def run(request: Request) -> Response:
+        run_id = request.path_params["run_id"]
         if (found := parts.audit.run(run_id)) is None:
             raise HTTPException(404, f"there is no run {run_id}")
-        return found
+        return JSONResponse(found)
 
-    @app.get("/metrics")
     async def metrics(request: Request) -> Response:
         body, content_type = exposition(retrainer.metrics, request.headers.get("accept"))
         retrainer.count_interrupted()
         return Response(body, headers={"Content-Type": content_type})
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
 
-    return app
+    routes = [
+        Route("/alerts", alerts, methods=["POST"]),
+        Route("/runs", runs),
+        Route("/runs/{run_id:int}", run),
+        Route("/metrics", metrics),
+        Route("/healthz", healthz),
+    ]
+    return application(routes, lifespan, allowed_hosts=allowed_hosts)
 
 
 @contextmanager

@@ -93,6 +93,12 @@ def test_messages_can_be_narrowed_to_the_newest_of_a_channel(client):
     assert [message["title"] for message in answer.json()] == ["two", "three"]
 
 
+@pytest.mark.parametrize("asked", [{"limit": "0"}, {"limit": "1001"}, {"limit": "ten"}, {"channel": "fax"}])
+def test_a_question_for_messages_that_has_no_answer_is_refused_by_name(client, asked):
+    answer = client.get("/messages", params=asked)
+    assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (422, *asked)
+
+
 def test_cleared_messages_are_gone_and_their_ids_are_not_used_again(client):
     client.post("/slack/slack-1", json=SLACK)
     client.request("DELETE", "/messages", headers={"Content-Type": "application/json"})
