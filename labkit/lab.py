@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -125,6 +126,8 @@ class Lab:
             if not self._move():  # else another program took one of the ports before our server did
                 raise
             self._start_servers()
+        if "ipykernel" in sys.modules:  # a notebook draws, and to import what it takes costs no time while we wait
+            import labkit.plots  # noqa: F401
         wait_until(self._complete, 120, "every target to be scraped and Alertmanager to be found")
 
     def _move(self) -> bool:

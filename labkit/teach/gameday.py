@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GameDay"]
 
 _RATE = 20.0
-_QUIET_MINUTES = (10.0, 15.0)  # before the incident: what is usual must be seen first
+_QUIET_MINUTES = (6.0, 10.0)  # before the incident: what is usual must be seen first
 _PATIENCE = "12h"
 _GAP_MINUTES = 2.0  # a shorter one is a lost scrape
 _ALERTS = 'max by (alertname, alertstate) (ALERTS{alertname!="Watchdog"})'

@@ -74,7 +74,7 @@ for name in incidents:
 from labkit.teach.days import play
 
 lab.home.retraining_off.touch()
-day = play(lab, [("steady", "5m"), *((name, "4m") for name in incidents[:-1]), ("sensor_drift", "14m")])
+day = play(lab, [("steady", "4m"), *((name, "3m") for name in incidents[:-1]), ("sensor_drift", "14m")])
 day.parts.round(1)
 
 # %% [markdown]

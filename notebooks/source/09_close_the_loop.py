@@ -276,7 +276,7 @@ assert outcomes[-1]["outcome"] == "skipped"
 # %%
 lab.reset()
 lab.traffic("steady", rate=20)
-lab.wait_for("sum(increase(model_labels_total[15m])) > 100", timeout="3h")
+lab.wait_for("sum(increase(model_labels_total[15m])) > 30", timeout="3h")
 
 # %% [markdown]
 # Then botanists swap the names versicolor and virginica. The flowers measure what they always measured, so no gate for
