@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from labkit.clock import wait_until
@@ -18,6 +19,7 @@ from labkit.lab import Lab
 from labkit.lint import check, read_exported
 from labkit.stack.dashboards import DASHBOARDS
 from labkit.stack.dashboards.grafana import Panel, Query, dashboard
+from labkit.stack.explain import why_empty
 from labkit.stack.home import Home
 from labkit.stack.panels import Board, evaluate
 from labkit.stack.render import read_dashboard
@@ -138,6 +140,19 @@ EMPTY = {
 def test_an_empty_answer_is_explained(lab: Lab, case: str) -> None:
     expr, reason = EMPTY[case]
     assert reason in lab.explain(expr)
+
+
+def test_samples_that_come_between_the_questions_need_no_explanation() -> None:
+    class JustScraped:
+        """The first question finds nothing, all later ones find a number."""
+
+        asked = 0
+
+        def query(self, _expr: str, _at: float) -> pd.DataFrame:
+            self.asked += 1
+            return pd.DataFrame({"value": [1.0] * (self.asked > 1)})
+
+    assert why_empty(JustScraped(), "sum(rate(model_prediction_rows_total[5m]))") == ""
 
 
 def test_what_has_data_needs_no_explanation(lab: Lab) -> None:

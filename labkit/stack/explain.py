@@ -44,7 +44,10 @@ class _Inquiry:
             return self._selector(node)
         if node.kind == "binary":
             return self._binary(node)
-        return self._too_short(node) or next(filter(None, map(self.why, node.children)), "") or self._call(node)
+        reason = self._too_short(node) or next(filter(None, map(self.why, node.children)), "")
+        if not reason and len(self._ask(node.text)):
+            return ""  # samples of this moment came while we asked for the parts
+        return reason or self._call(node)
 
     def _ask(self, expr: str) -> "pd.DataFrame":
         return self._prometheus.query(expr, self._at)
