@@ -72,9 +72,10 @@ lab.traffic("steady", rate=20)
 lab.wait_for("sum(increase(model_labels_total[15m])) > 150")
 
 # %% [markdown]
-# More than 150 rows now have a label. The service counts right and wrong answers, and Prometheus scrapes both counts.
-# The share of the right ones among all is the accuracy. A recording rule (notebook 03) keeps it under a name of its
-# own, which alerts and dashboards share:
+# `lab.wait_for` waited until a query in PromQL, Prometheus's language (notebook 03), returned something: more than 150
+# rows now have a label. The service counts right and wrong answers, and Prometheus scrapes, that is, regularly reads,
+# both counts. The share of the right ones among all is the accuracy. A recording rule (notebook 03) keeps it under a
+# name of its own, which alerts and dashboards share:
 
 # %%
 accuracy = lab.query("model_version:accuracy:ratio_rate15m")
@@ -136,8 +137,8 @@ lesson
 # %% [markdown]
 # ## Lab time
 #
-# You have just seen labels that come "five minutes later", and nobody waited five minutes. All files in `docker/` are
-# written in production time, as you would take them to work. The lab runs a copy in which time passes faster:
+# You have just seen labels that come "five to ten minutes later", and nobody waited that long. All files in `docker/`
+# are written in production time, as you would take them to work. The lab runs a copy in which time passes faster:
 
 # %%
 f"One lab second is {lab.clock.speed:g} production seconds; 5m pass in {lab.clock.lab_seconds('5m'):g} s."

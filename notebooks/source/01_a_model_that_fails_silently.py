@@ -67,8 +67,8 @@ for name in incidents:
 
 # %% [markdown]
 # We play all five, one after another, after a few healthy minutes. One second is one production minute, so this takes
-# about half a minute. A client sends 75 flowers every 30 seconds; what each truly was becomes known eight minutes
-# later. The retrainer stays off, for nobody shall mend anything while we look.
+# about half a minute. A client sends 75 flowers every 30 production seconds; what each truly was becomes known eight
+# production minutes later. The retrainer stays off, for nobody shall mend anything while we look.
 
 # %%
 from labkit.teach.days import play
@@ -138,7 +138,8 @@ right = (known["predicted"] == known["label"]).groupby(known["scenario"], sort=F
 right.round(2)
 
 # %% [markdown]
-# The objective of this service is an accuracy of 0.90. Three incidents broke it within minutes, and one did not:
+# The objective of this service is an accuracy of 0.90. Three incidents broke it within minutes, one did not, and of
+# `sensor_drift` most labels are still missing:
 
 # %%
 assert (right[["unit_error", "concept_shift", "new_species"]] < 0.90).all()
@@ -203,14 +204,15 @@ assert len(strangers) and not (strangers["predicted"] == "other").any()
 strangers["predicted"].value_counts()
 
 # %% [markdown]
-# Wrong every time, and rarely in doubt. The averages of the features hardly moved, because three of four rows are as
-# before, and the fourth has values that are nothing unusual, each for itself.
+# Wrong every time, and answered with 200 every time. The averages of the features hardly moved, because three of four
+# rows are as before, and the fourth has values that are nothing unusual, each for itself.
 
 # %% [markdown]
 # ### Exercise 1.3: Which signal shows it first?
 #
-# Three signals are there to be watched, in the order in which they arrive. Of each incident, name the first that shows
-# it. Take `moved` and `right` from above, and call a feature moved beyond a third of a standard deviation.
+# Three signals are there to be watched, in the order in which they arrive. Make a dictionary `first_signal`: for each
+# name in `incidents`, the first signal that shows it. Take `moved` and `right` from above, and call a feature moved
+# beyond a third of a standard deviation.
 #
 # - `"inputs"`: a feature has moved. Known with the request.
 # - `"labels"`: accuracy is below 0.90. Known minutes later.
@@ -268,8 +270,8 @@ assert low.index[0] > day.parts["since"][1]
 
 # %% [markdown]
 # Nobody had to look at a curve for that. Between the two minutes lies the delay of the labels. The alert that stands on
-# this rule waits five minutes more, to be certain, and the alerts on inputs come sooner. You will write such rules in
-# notebook 08, and answer them in notebook 09.
+# this rule waits five minutes more, to be certain, and the one on values out of range comes sooner. You will write such
+# rules in notebook 08, and answer them in notebook 09.
 
 # %% [markdown]
 # ## In practice

@@ -46,8 +46,8 @@ print(generate_latest(registry).decode())
 
 # %% [markdown]
 # Read the histogram: `le="0.1"` counts every call that took **at most** 0.1 s, those below 0.01 s too. A quantile is
-# later computed from these few numbers. The `_created` lines say when counting began; they cost a series each and can
-# be turned off with `disable_created_metrics()`.
+# later computed from these few numbers. The `_created` lines say when counting began; each costs a series, one more
+# number to store over time, and can be turned off with `disable_created_metrics()`.
 
 # %%
 assert registry.get_sample_value("shop_call_seconds_bucket", {"le": "0.1"}) >= 2
@@ -273,7 +273,7 @@ for family in shared.collect():
 # %% [markdown]
 # ### Exercise 2.3: Bounds for this model
 #
-# Most calls of a model take between 0.2 and 5 ms, some 40 ms, and the objective says: 95 % within 50 ms. Choose
+# Most calls of a model take between 0.2 and 5 ms, a few take 40 ms, and the objective says: 95 % within 50 ms. Choose
 # `bounds`, a tuple of seconds: at most 15, rising, at least four of them up to 5 ms, one exactly at the objective,
 # and the last at least 0.5, so that slow calls are told apart too.
 
@@ -294,8 +294,8 @@ lesson.q3.check(bounds)
 #
 # Write `test_errors(track, registry)`. It decorates a function of yours with `track`, makes it raise a ValueError,
 # and asserts that the error reaches the caller **and** that `model_prediction_errors_total` with
-# `error_type="invalid_input"` is 1. The check runs your test against a good decorator and against broken ones: it has
-# to pass for the first and to fail for the others.
+# `error_type="invalid_input"`, and `iris` and `v1` as in exercise 2.2, is 1. The check runs your test against a good
+# decorator and against broken ones: it has to pass for the first and to fail for the others.
 
 
 # %%

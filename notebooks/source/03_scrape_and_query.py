@@ -101,9 +101,9 @@ for name, expression in panels.items():
     print(f"{name}: {len(lab.query(expression))} series")
 
 # %% [markdown]
-# Three are empty. There was no error: a query for a metric that does not exist is a good query with an empty answer,
-# and a panel that shows nothing looks much like a panel that shows that nothing is wrong. Which names are there? The
-# column `value` counts the series of each:
+# Three are empty. Prometheus reported no error: a query for a metric that does not exist is a good query with an empty
+# answer, and a panel that shows nothing looks much like a panel that shows that nothing is wrong. Which names are
+# there? The column `value` counts the series of each:
 
 # %%
 for expression in list(panels.values())[:3]:
@@ -148,7 +148,8 @@ sum by (model_name) (rate(model_prediction_errors_total[5m]))
 lesson.q1.check(lab, failed_share)
 
 # %% [markdown]
-# A rule in `docker/prometheus/rules/errors.yml` records the same, so that alerts and dashboards share one definition:
+# A recording rule in `docker/prometheus/rules/errors.yml` records the same, so that alerts and dashboards share one
+# definition:
 
 # %%
 lab.query("model:errors:ratio_rate5m")
@@ -156,7 +157,8 @@ lab.query("model:errors:ratio_rate5m")
 # %% [markdown]
 # ## Quantiles
 #
-# The third panel has a wrong name, and more is wrong with it. With the right name it stays empty:
+# The third panel has a wrong name, and more is wrong with it. With the right name it stays empty (below,
+# `last_over_time(x[1h])` takes the latest sample of the hour):
 
 # %%
 assert len(lab.query("histogram_quantile(0.95, model_prediction_latency_seconds)")) == 0

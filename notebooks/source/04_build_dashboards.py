@@ -114,7 +114,8 @@ from labkit.stack.dashboards.rules import limit
 limit("ModelAccuracyLow"), limit("ModelErrorBudgetBurnFast")
 
 # %% [markdown]
-# The first is the share of right answers below which somebody is paged, the second the share of failures above it.
+# The first is the share of right answers below which somebody is paged, the second the share of failures above which
+# somebody is.
 #
 # ## Panels for what only models have
 #
@@ -151,8 +152,8 @@ panel = Panel(
 lesson.q2.check(lab, panel)
 
 # %% [markdown]
-# In the dashboard *Quality* that panel has dashed lines for the reference, and beside it stands how many labels the
-# accuracy rests on.
+# In the dashboard *Quality* that panel has dashed lines for the reference, and beside the accuracy stands how many
+# labels it rests on.
 
 # %%
 lab.dashboard("quality", "1h")
@@ -160,10 +161,10 @@ lab.dashboard("quality", "1h")
 # %% [markdown]
 # ### Exercise 4.3: How much drift is too much
 #
-# The rules record the Kolmogorov-Smirnov distance of each feature from the reference,
-# `model_feature:ks:distance_rate1h`, and the distance that is too much for a sample of this size,
-# `model_feature:ks:limit_rate1h`. Assign the PromQL as a text to `expression`: for each feature, the distance as a
-# share of its limit.
+# The rules record how far each feature is from the training data, the reference, as a Kolmogorov-Smirnov distance (0 is
+# the same, 1 is no overlap; notebook 06), `model_feature:ks:distance_rate1h`, and the distance that is too much for a
+# sample of this size, `model_feature:ks:limit_rate1h`. Assign the PromQL as a text to `expression`: for each feature,
+# the distance as a share of its limit.
 
 # %%
 # solution

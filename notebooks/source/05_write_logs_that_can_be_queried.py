@@ -82,7 +82,7 @@ processors = [
 lesson.q1.check(processors)
 
 # %% [markdown]
-# The services of the lab write their lines with such a chain, `labkit.observe.logs`. Here is the latest one of the
+# The services of the lab write their lines with such a chain, `labkit.observe.logs`. Here is one of the latest of the
 # model:
 
 # %%
@@ -158,7 +158,7 @@ assert set(refused["level"]) == {"info"}
 
 # %% [markdown]
 # Metric and log tell the same story, the one in numbers, the other in names. All kinds that the metric has counted
-# since the start are in the log, and no others:
+# since the start are in the log too:
 
 # %%
 counted = lab.query("sum by (error_type) (model_prediction_errors_total) > 0")["error_type"]

@@ -22,8 +22,8 @@ lesson
 # ## Two samples
 #
 # Drift is a question about two samples. The **reference** is what the model knows: here the 10,000 flowers that the
-# champion was trained on. The **current** sample is what arrives now: ten production minutes of requests, five
-# minutes after a sensor began to lose its calibration.
+# champion, the model in service, was trained on. The **current** sample is what arrives now: ten production minutes of
+# requests, five minutes after a sensor began to lose its calibration.
 
 # %%
 import numpy as np
@@ -147,7 +147,7 @@ assert round(by_chance, 2) == 0.09 and abs(np.mean(quiet) - 0.13) < 0.02
 by_chance
 
 # %% [markdown]
-# With 100 rows a good part of the quiet windows is above 0.1. With 6,000 rows, an hour of this lab's traffic, none is:
+# With 100 rows a good part of the quiet windows is above 0.1. One of 6,000 rows, an hour of this lab's traffic, is not:
 
 # %%
 hour = watch.compare(steady.batch(6_000, None, rng).instances)["psi"]
@@ -161,7 +161,8 @@ assert np.max(quiet) > 0.1 > hour.max()
 # ## Categories: chi-square
 #
 # Sorting needs an order, and names have none. For categories, such as the classes that the model predicts, compare
-# counts with what the reference leads one to expect. Here is an hour in which virginica is in season:
+# counts with what the reference leads one to expect. Here are the true classes of 600 usual rows, and of 600 from a
+# time in which virginica is in season:
 
 # %%
 names = np.array(SCHEMA.class_names)
@@ -437,7 +438,7 @@ summary(table)
 #
 # - `labkit` is the exact distance in five windows at once, from one minute to an hour. A large change is seen in the
 #   shortest, a small one in the longest. Its limits are calculated from a budget: one false alarm a week.
-# - `ModelInputDrift` is the lab's rule: as calm, and slower by the hour that it looks back.
+# - `ModelInputDrift` is the lab's rule: as calm, and slower, because it looks back over an hour.
 # - `KS, p < 0.05` is the textbook's test, once an hour. It cries wolf every day, and what it shows for
 #   `concept_shift` is one of these false alarms.
 # - Who watches inputs cannot see `concept_shift`, in which the same inputs get another meaning. Only labels show it.
@@ -525,8 +526,8 @@ def discoveries(p_values, rate):
 lesson.q4.check(discoveries)
 
 # %% [markdown]
-# labkit's `p_adjusted` is the same correction, turned around: report where it is at most the rate. On the windows
-# above:
+# labkit's `p_adjusted` is the same correction, turned around: report where it is at most the rate. On 100 new windows
+# of the same kind:
 
 # %%
 adjusted = np.array([wide.compare(rng.normal(size=(500, 20)))["p_adjusted"] for _ in range(100)])
@@ -557,8 +558,9 @@ print(f"{accuracy:.1%} of {len(labelled):,} rows")
 
 # %% [markdown]
 # The inputs moved along the border between two species, and no row crossed it. The alert told the truth, and there is
-# nothing to mend. That is why `ModelInputDrift` is a ticket and `ModelAccuracyLow` a page, and why the retrainer, were
-# it switched on, would keep a champion that no challenger beats. Drift says *look here*. Labels say *act*.
+# nothing to mend. That is why `ModelInputDrift` is a ticket, which waits until morning, and `ModelAccuracyLow` a page,
+# which wakes somebody, and why the retrainer, were it switched on, would keep a champion that no challenger beats.
+# Drift says *look here*. Labels say *act*.
 
 # %% [markdown]
 # ## In practice
