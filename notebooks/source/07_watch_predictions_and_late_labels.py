@@ -40,7 +40,7 @@ lab.wait_for("model_version:prediction_shift:distance_rate1h > 0.15", timeout="3
 # ### Exercise 7.1: Shares of classes
 #
 # Write the query `shares`: for each `predicted_class`, which share of the rows of the last 15 minutes got it. It must
-# stay right when the model runs in several replicas.
+# stay right when the model runs in several replicas, that is, copies of the service.
 
 # %%
 # solution
@@ -140,8 +140,9 @@ round(measured, 3)
 # %% [markdown]
 # ## How late the labels are
 #
-# An accuracy "of the last 15 minutes" is about labels that *arrived* then. When were those rows predicted? The store
-# knows both times; here the difference is in production minutes.
+# An accuracy "of the last 15 minutes" is about labels that *arrived* then. When were those rows predicted? The
+# prediction store, where the service keeps each row, its answer and its label, knows both times; here the difference is
+# in production minutes.
 
 # %%
 with lab.store() as store:
@@ -249,7 +250,7 @@ def keep_asking():
 
 
 # %% [markdown]
-# Now it happens:
+# Now it happens. Stopping the traffic also drops the labels on their way; from then on we send the requests ourselves:
 
 # %%
 from labkit.clock import wait_until
@@ -317,7 +318,7 @@ lab.query(quick)
 
 # %% [markdown]
 # So many rows, and no label. The lab has it as the alert `ModelAccuracyUnknown`, which waits half an hour, so that a
-# short pause wakes nobody.
+# short pause troubles nobody.
 #
 # ## In practice
 #

@@ -88,7 +88,8 @@ lab.wait_for('ALERTS{alertname="ModelErrorBudgetBurnFast", alertstate="firing"}'
 lab.alerts()[["alertname", "state", "severity", "summary"]]
 
 # %% [markdown]
-# Two more may be pending, and their `for` keeps them from firing: `ModelAccuracyUnknown` until the first labels have
+# Your own `ErrorRatioHigh` fires too, and `Watchdog` always does. Others may be pending, and their `for` keeps them
+# from firing: `ModelErrorBudgetBurnSlow`, which waits 15 minutes; `ModelAccuracyUnknown` until the first labels have
 # come, and `NotificationsFailing` as Prometheus, just started, had something to tell before it had found Alertmanager.
 #
 # Prometheus only decides that an alert fires. It hands it to Alertmanager, which gathers alerts into groups for the
@@ -304,8 +305,8 @@ wait_until(lambda: "ModelErrorBudgetBurnSlow" in inhibited(), 120, "the slow bur
 inhibited()
 
 # %% [markdown]
-# Inhibit only what truly follows. An alert that asks for retraining must never be inhibited by a symptom, or the
-# retrainer could not even refuse.
+# Inhibit only what truly follows. An alert that asks for retraining must never be inhibited by a symptom (the lab's one
+# exception is `ModelDown`: a dead model cannot be judged), or the retrainer could not even refuse.
 #
 # ## Silences: what is known
 #
@@ -314,8 +315,8 @@ inhibited()
 # ### Exercise 8.5: Silence one alert
 #
 # Silence `ModelErrorBudgetBurnFast`, and nothing else, for two hours, with a comment that says who does what:
-# `lab.alertmanager.silence(matchers, duration, comment)`, in production time. Two hours are two minutes here, so check
-# before they are over.
+# `lab.alertmanager.silence(matchers, duration, comment)`, in production time; here `matchers` is a dictionary of
+# labels, such as `{"severity": "page"}`. Two hours are two minutes here, so check before they are over.
 
 # %%
 # solution
@@ -445,7 +446,7 @@ assert len(mails) < 10 < 30 < alerts
 # ## In practice
 #
 # - Keep rules, their tests and the routes in version control, and let CI run `promtool test rules` and `amtool
-#   check-config`. `docker/prometheus/` has all of them as you would take them to work.
+#   check-config`. `docker/prometheus/` and `docker/alertmanager/` have all of them as you would take them to work.
 # - Count pages. More than two in a shift, or one that asked for nothing, is a fault of the alert: change or delete it.
 # - Slack's `send_resolved` is off unless you set it; then nobody hears that it is over.
 # - Put the link to the runbook into every alert, and write the runbook before the alert.

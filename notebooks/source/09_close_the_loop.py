@@ -129,8 +129,8 @@ lab.wait_for('model_retraining_total{result="rejected"} > 0', timeout="2h")[["re
 #
 # ### Broken data make a model that fits them
 #
-# What would have happened without that gate? Train a challenger on such rows, here, away from the service. `accuracy`
-# is the share of right answers:
+# What would have happened without that gate? Train a challenger, a model that is to replace the champion, the one in
+# service, on such rows, here, away from the service. `accuracy` is the share of right answers:
 
 # %%
 import numpy as np
@@ -187,9 +187,9 @@ assert data_gate(sound.instances, SCHEMA.plausible_ranges, Policy()) is None
 verdict
 
 # %% [markdown]
-# A sensor that drifts by little stays within those limits. For that the retrainer has a second gate: lengths of a
-# flower grow together, so one feature that moves alone tells of its sensor. A third one refuses labels that name no
-# known class.
+# A sensor that drifts by little stays within those limits. For that the retrainer has another gate: lengths of a
+# flower grow together, so one feature that moves alone tells of its sensor. Between the two, one more refuses labels
+# that name no known class.
 #
 # ### The webhook that arrives twice
 #

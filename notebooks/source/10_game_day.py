@@ -161,7 +161,7 @@ game.respond("keep")
 lesson.q3.check(game)
 
 # %% [markdown]
-# The day is over. `tell` says what it was; if it still went on, it is ended now.
+# The day is over. `tell` says what it was; if you did not mend it, it is ended now.
 
 # %%
 truth = game.tell()

@@ -91,8 +91,9 @@ shared
 # ## Drift of a fleet
 #
 # The same holds for drift. Each replica counts its values into a histogram whose bounds come from the reference, which
-# is the same for all. Counts add up: the KS distance of the summed histogram is that of all rows together. The rule
-# sums by everything but `instance`. To see each replica, keep `instance` in each `by`:
+# is the same for all. Counts add up: the KS distance (the largest gap between two cumulative shares, from 0 to 1) of
+# the summed histogram is that of all rows together. The rule sums by everything but `instance`. To see each replica,
+# keep `instance` in each `by`:
 
 # %%
 by = "model_name, model_version, feature"
@@ -130,8 +131,8 @@ assert fleet_ks < distances["model-3"] / 2
 # %% [markdown]
 # ## What goes wrong: averaging quantiles
 #
-# Remember the old machine. A dashboard shows the P95 latency of each replica; wait until the window of 15 minutes holds
-# hardly anything from before the machine was slow.
+# Remember the old machine. A dashboard shows the P95 latency of each replica, below which 95 % of its requests stay;
+# wait until the window of 15 minutes holds hardly anything from before the machine was slow.
 
 # %%
 fleet.delay("model-3", 0.8)
@@ -157,7 +158,7 @@ lab.query(mean_of_quantiles)
 # %% [markdown]
 # What does that mean *mean*? Nothing. A quantile is a place in a sorted line, and three lines cannot be joined by
 # averaging places. Take numbers whose truth is known, for a service with one slow replica, and count two ways: once it
-# gets one request in ten, once one in a hundred.
+# gets one request in ten, once about one in ninety.
 
 # %%
 import numpy as np
@@ -223,8 +224,9 @@ print(f"{store.url}/api/v1/write")
 #
 # Write the part of `prometheus.yml` that sends samples to that address, as an f-string of YAML. Long-term stores are
 # paid for by the series, and much of what Prometheus scrapes is about itself. So let `write_relabel_configs` *keep*
-# only series whose name, `__name__`, begins with `model`: the metrics of the model and the recorded series. The check
-# loads it into the running Prometheus, and looks at what arrives.
+# only series whose name, `__name__`, begins with `model`: the metrics of the model and the recorded series. Under
+# `global`, give all of them the label `site: greenhouse` by `external_labels`. The check loads it into the running
+# Prometheus, and looks at what arrives.
 
 # %%
 # solution

@@ -136,8 +136,8 @@ lab.wait_for('model_version:prediction_shift:distance_rate1h{model_name="wine-cl
 # %% [markdown]
 # ### Exercise 12.2: Drift, with nothing written
 #
-# Assign `expression`: the query for how far each feature of the wines is from its reference. The rule is the same that
-# notebook 06 used for irises, which are in this Prometheus too.
+# Assign `expression`: the query for how far each feature of the wines is from its reference. The rule,
+# `model_feature:ks:distance_rate1h`, is the same that notebook 06 used for irises, which are in this Prometheus too.
 
 # %%
 # solution
@@ -182,7 +182,8 @@ table.columns = [dict(zip(table.columns.names, name, strict=True))["feature"] fo
 plots.curves(table.iloc[:, :6], lab.clock.speed, "KS distance")
 
 # %% [markdown]
-# Only `flavanoids` stays: it is the middle one of 13, so it keeps its place when the order is turned round.
+# The picture shows six of the 13. Only `flavanoids` stays: it is the middle one of 13, so it keeps its place when the
+# order is turned round.
 #
 # An alert after the fact is good. A request that cannot go wrong is better: let callers send names, and put the columns
 # into order by name.
