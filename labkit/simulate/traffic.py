@@ -32,8 +32,8 @@ _log = get_logger(__name__)
 _POLL_SECONDS = 0.05
 _REPORT_SECONDS = 0.5
 _GRACE_SECONDS = 1.0
-# 10 s of silence at the usual rate. Beyond it httpx spends its time on searching its connections: requests wait here
-# instead, and are reported as late.
+# 10 s of silence at the usual rate. Beyond it a connection more helps nobody: requests wait here, and are reported as
+# late.
 _MAX_IN_FLIGHT = 200
 
 

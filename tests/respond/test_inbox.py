@@ -99,6 +99,14 @@ def test_a_question_for_messages_that_has_no_answer_is_refused_by_name(client, a
     assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (422, *asked)
 
 
+def test_a_refusal_is_json_that_says_why(client):
+    missing, forbidden = client.get("/nothing"), client.post("/heartbeat", json={})
+
+    assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found"})
+    assert (forbidden.status_code, forbidden.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert forbidden.json() == {"detail": "the bearer token is wrong or missing"}
+
+
 def test_cleared_messages_are_gone_and_their_ids_are_not_used_again(client):
     client.post("/slack/slack-1", json=SLACK)
     client.request("DELETE", "/messages", headers={"Content-Type": "application/json"})
